@@ -5,6 +5,7 @@ import { MOST_WORKERS, type NodeConfig } from '../lib/config/schema.js';
 import { loadConfig } from '../lib/node/configuration.js';
 import { startLog } from '../lib/ops/log.js';
 import { handleSignals } from '../lib/ops/signals.js';
+import { whenAborted } from '../lib/transport/abort.js';
 import { loadForCommand, withConfig } from './support/configuration.js';
 import { EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
@@ -44,7 +45,13 @@ async function relay({ config: path, workers }: RelayOptions): Promise<void> {
   // Signals are handled from now on: whoever reads "ready" may send one at that moment.
   const starting = startNode(config);
   starting.then(
-    (node) => growWhenBusy(node, every),
+    (node) => {
+      growWhenBusy(node, every);
+      // Whoever supervises the process starts it again, and it waits for its turn.
+      whenAborted(node.superseded, () => {
+        process.exitCode = EXIT.UNAVAILABLE;
+      });
+    },
     () => {}, // reported below
   );
   await new Promise<void>((resolve, reject) => {

@@ -2,20 +2,15 @@
  * Composition root: makes a running node of a configuration. The only file that knows every folder; it only decides
  * which part is given what.
  */
-import type { ServerResponse } from 'node:http';
 import { availableParallelism } from 'node:os';
-import { AccountEndpoints } from '../admin/account-endpoints.js';
 import type { Admin } from '../admin/admin.js';
-import type { Api } from '../admin/api.js';
-import { ControlSocket } from '../admin/control.js';
-import { FailedLogins } from '../admin/failed-logins.js';
-import { HttpFault } from '../admin/http-fault.js';
-import { LogReaders } from '../admin/log-readers.js';
 import { readTokens, type Token } from '../admin/tokens.js';
-import { readWebhooks, Webhooks } from '../admin/webhooks.js';
+import { readWebhooks } from '../admin/webhooks.js';
 import { type Reload, reloadable } from '../config/reload.js';
 import type { NodeConfig } from '../config/schema.js';
+import type { Address } from '../imxp/address.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
+import type { Data } from '../imxp/operation.js';
 import type { DnsBindCheck } from '../mesh/dns/bind-check.js';
 import { Neighbours } from '../mesh/neighbours.js';
 import { type MeshAcceptor, MeshProfile } from '../mesh/profile.js';
@@ -27,7 +22,7 @@ import type { Spool } from '../relay/offline/spool.js';
 import { Policy } from '../relay/policy.js';
 import type { Rates } from '../relay/rates.js';
 import { Relay } from '../relay/relay.js';
-import type { Dialer } from '../relay/target.js';
+import type { DeliverySink, Dialer } from '../relay/target.js';
 import type { Submit } from '../services/outgoing.js';
 import { PRESENCE, type PresenceService } from '../services/presence/service.js';
 import type { AccessEntries } from '../store/access.js';
@@ -36,6 +31,7 @@ import { lockStore } from '../store/lock.js';
 import { openStore } from '../store/open.js';
 import { openSpool } from '../store/spool.js';
 import type { Store } from '../store/store.js';
+import { whenAborted } from '../transport/abort.js';
 import { systemClock } from '../transport/clock.js';
 import type { Connection } from '../transport/connection.js';
 import { within } from '../transport/deadline.js';
@@ -50,15 +46,14 @@ import { CertificateRenewal } from './certificate-renewal.js';
 import { CertificateWatch } from './certificate-watch.js';
 import type { connectionSetup } from './connection-setup.js';
 import { follows } from './follows.js';
-import type { httpApi } from './http-api.js';
 import { listenerOptions } from './listeners.js';
 import { LocalEndpoints } from './local-endpoints.js';
+import { type MakeApi, Management } from './management.js';
 import { verifierOf } from './new-account.js';
 import type { NodeRole } from './role.js';
 import { type Secrets, secretsIn } from './secrets.js';
 import { ServedNames } from './served-names.js';
 import { makeServices, type NodeServices } from './services.js';
-import { SessionControl } from './session-control.js';
 import { countSessions } from './session-counts.js';
 import {
   bindCheckOf,
@@ -70,9 +65,6 @@ import {
   relayLimitsOf,
   tlsOptions,
 } from './settings.js';
-
-/** A token of the console ends by itself. */
-const CONSOLE_TOKEN_MS = 3_600_000;
 
 /** An address that a node listens on. */
 export interface Listening {
@@ -101,9 +93,10 @@ interface NodeParts {
   readonly role: NodeRole | undefined;
   readonly tokens: readonly Token[];
   /** Makes the HTTP API; undefined where none is configured. */
-  readonly makeApi: typeof httpApi | undefined;
+  readonly makeApi: MakeApi | undefined;
   /** Undefined where all listeners are plain TCP. */
   readonly setup: typeof connectionSetup | undefined;
+  readonly superseded: AbortSignal;
 }
 
 /** What listeners have in common, and the handshakes that they count together. */
@@ -115,6 +108,8 @@ type SharedRules = ReturnType<typeof listenerOptions> & {
 /** A running node. */
 export class Node {
   readonly accounts: Accounts;
+  /** Aborted when another relay has the store: this one can write nothing any longer, and stops by itself. */
+  readonly superseded: AbortSignal;
   readonly #store: Store;
   /** Releases the store for other relays. */
   readonly #leave: () => Promise<void>;
@@ -122,14 +117,7 @@ export class Node {
   readonly #certificates: CertificateWatch;
   /** Undefined for a worker: the center obtains certificates. */
   readonly #renewal: CertificateRenewal | undefined;
-  readonly #sessions: SessionControl;
-  #control: ControlSocket | undefined;
-  #api: Api | undefined;
-  /** Those of accounts that the process itself attaches. */
-  readonly #endpoints: AccountEndpoints;
-  readonly #webhooks: Webhooks;
-  readonly #logins = new FailedLogins();
-  readonly #readers = new LogReaders((wanted) => this.#hearPerData(wanted));
+  readonly #management: Management;
   readonly #spool: Spool | undefined;
   readonly #role: NodeRole | undefined;
   readonly #entries: AccessEntries;
@@ -145,7 +133,9 @@ export class Node {
   #listeners: Listener[] = [];
   readonly #local: LocalEndpoints;
 
-  private constructor({ config, store, leave, spool, tls, secrets, admin, role, tokens, makeApi, setup }: NodeParts) {
+  private constructor(parts: NodeParts) {
+    const { config, store, leave, spool, tls, secrets, admin, role, tokens, makeApi, setup } = parts;
+    this.superseded = parts.superseded;
     this.#config = config;
     this.#store = store;
     this.#leave = leave;
@@ -188,18 +178,7 @@ export class Node {
       tls,
     );
     admin?.watch(() => this.#renewal?.obstacle() ?? this.#certificates.obstacle());
-    this.#endpoints = new AccountEndpoints((account, wish) => this.#local.attach(account, wish));
-    this.#webhooks = new Webhooks({
-      endpoints: this.#endpoints,
-      limits: config.limits.webhook,
-      obstacle: (account) => this.#obstacleOf(account),
-    });
-    this.#api = this.#makeApi(makeApi, tokens);
-    if (this.#api !== undefined) admin?.serve(this.#api);
-    this.#sessions = new SessionControl({
-      connections: () => this.#connections,
-      attached: () => this.#relay.attachedBySession,
-    });
+    this.#management = this.#makeManagement(makeApi, tokens);
   }
 
   /**
@@ -244,9 +223,12 @@ export class Node {
         tokens,
         makeApi,
         setup,
+        superseded: lost.signal,
       });
       admin?.show('starting', () => node.#facts());
-      lost.signal.addEventListener('abort', () => node.#succeeded());
+      whenAborted(lost.signal, () => {
+        node.stop().catch((error: unknown) => events.fault.publish({ session: 'store', error }));
+      });
       await node.#watch.load();
       if (worker) await role.started();
       else await node.#presence.load();
@@ -255,11 +237,11 @@ export class Node {
       node.#watch.start();
       node.#certificates.start();
       await node.#renewal?.start();
-      await node.#openControl(worker);
+      await node.#management.openControl(config.store, worker);
       if (worker) return node;
       await role?.started();
       if (role !== undefined) admin?.combine((own) => role.combined(own));
-      await node.#webhooks.replace(webhooks);
+      await node.#management.replaceWebhooks(webhooks);
       admin?.show('ready');
       events.node.publish({
         state: 'ready',
@@ -338,7 +320,7 @@ export class Node {
     if (this.#role?.kind !== 'worker') await prepareAcme(config);
     await this.#readCertificates(config);
     const reload = reloadable(this.#config, config);
-    this.#api?.replace(tokens);
+    this.#management.replaceTokens(tokens);
     this.#policy = new Policy(policyOf(config));
     this.#relay.reload({ policy: policyOf(config), ...optionSettingsOf(config) });
     if (reload.applied.includes('access')) {
@@ -349,7 +331,7 @@ export class Node {
     this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits, workers };
     await this.#neighbours.reload(this.#config);
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
-    await this.#webhooks.replace(webhooks);
+    await this.#management.replaceWebhooks(webhooks);
     if (this.#role?.kind === 'center') await this.#role.reloaded(this.#config);
     this.#renewal?.replace(this.#config);
     if (this.#role?.kind !== 'worker') {
@@ -381,16 +363,14 @@ export class Node {
       quiet.then(() => drained),
     );
     if (!finished) events.node.publish({ state: 'drain timed out', ms: drainMs });
-    await this.#webhooks.stop();
+    await this.#management.stopWebhooks();
     const leftMs = Math.max(0, end - performance.now());
     const released = this.#listeners.map((listener) => listener.release('the relay is shutting down', leftMs));
     await Promise.all([this.#neighbours.close(leftMs), this.#local.close(leftMs), ...released]);
     await this.#role?.stopped();
-    await this.#admin?.close();
-    this.#logins.stop();
+    await this.#management.close();
     this.#certificates.stop();
     await unordered;
-    await this.#control?.close();
     await this.#watch.stop();
     await this.#spool?.close();
     await this.#leave();
@@ -404,7 +384,7 @@ export class Node {
     new TlsService(tls).verify();
     this.#tls.replace(tls);
     this.#certificates.replace(tls);
-    this.#sessions.endRevoked(tls);
+    this.#management.endRevoked(tls);
   }
 
   /** A certificate was renewed: new handshakes use it, in all processes; sessions that exist continue. */
@@ -416,45 +396,6 @@ export class Node {
   /** What it says about itself to the center. */
   facts(): Promise<Omit<NodeFacts, 'state'>> {
     return this.#facts();
-  }
-
-  /** Why an account may not be attached by the node itself. */
-  async #obstacleOf(account: string): Promise<string | undefined> {
-    return (await this.accounts.known(account)) ? this.accounts.suspended(account) : `there is no account ${account}`;
-  }
-
-  /** Another relay has the store: this one can write nothing any longer, and must not hold on to its endpoints. */
-  #succeeded(): void {
-    // EX_UNAVAILABLE: whoever supervises the process starts it again, and it waits for its turn.
-    process.exitCode = 69;
-    this.stop().catch((error: unknown) => events.fault.publish({ session: 'store', error }));
-  }
-
-  /** Workers have sessions of their own, and each answers for them. */
-  async #openControl(worker: boolean): Promise<void> {
-    const { store } = this.#config;
-    if (store.type === 'memory') return;
-    const extras = worker ? {} : { readers: this.#readers, console: () => this.#consoleUrl() };
-    this.#control = await ControlSocket.open(store.path, worker, this.#sessions, extras);
-  }
-
-  /** The first one makes the API, where no tokens are configured. */
-  async #consoleUrl(): Promise<string | { readonly error: string }> {
-    const none = { error: 'the console is not built, or the configuration has no "admin" section' };
-    if (this.#admin === undefined) return none;
-    const { httpApi: make } = await import('./http-api.js');
-    this.#api ??= this.#makeApi(make, []);
-    if (this.#api !== undefined) this.#admin.serve(this.#api);
-    return this.#admin.consoleUrl(CONSOLE_TOKEN_MS) ?? none;
-  }
-
-  #readLog(response: ServerResponse, query: URLSearchParams): void {
-    const refused = this.#readers.add(response, query, this.#sessions.list());
-    if (refused !== undefined) throw new HttpFault(refused.status, refused.error);
-  }
-
-  #hearPerData(wanted: boolean): void {
-    if (this.#role?.kind === 'center') this.#role.hearPerData(wanted);
   }
 
   /** All sessions that exist, in groups. */
@@ -586,18 +527,23 @@ export class Node {
     return { ...listenerOptions(this.#config, tuning, meshes, secrets.decoy), reassembly, handshakes };
   }
 
-  #makeApi(make: NodeParts['makeApi'], tokens: readonly Token[]): Api | undefined {
-    return make?.(tokens, this.#config.limits.api, {
+  #makeManagement(makeApi: MakeApi | undefined, tokens: readonly Token[]): Management {
+    const context = {
       accounts: this.accounts,
+      limits: this.#config.limits,
+      connections: () => this.#connections,
+      attached: () => this.#relay.attachedBySession,
+      attach: this.#local.attach.bind(this.#local),
+      hearPerData: (wanted: boolean) => {
+        if (this.#role?.kind === 'center') this.#role.hearPerData(wanted);
+      },
       access: this.#entries,
-      addAccount: (address, password) => this.addAccount(address, password),
-      submit: (data, sink) => this.#relay.submit(data, sink),
-      endpoints: this.#endpoints,
-      logins: this.#logins,
-      readLog: (response, query) => this.#readLog(response, query),
+      addAccount: (address: string, password: string) => this.addAccount(address, password),
+      submit: (data: Data, sink: DeliverySink) => this.#relay.submit(data, sink),
       held: () => this.#relay.held,
-      heldFor: (endpoint) => this.#relay.heldFor(endpoint),
-    });
+      heldFor: (endpoint: Address) => this.#relay.heldFor(endpoint),
+    };
+    return new Management(context, this.#admin, makeApi, tokens);
   }
 
   #makeListeners({ handshakes, ...shared }: SharedRules, setup: NodeParts['setup']): Listener[] {
