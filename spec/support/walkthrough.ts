@@ -14,7 +14,7 @@ import { RUN_PROGRAM } from './program.js';
 import { PROJECT } from './requirement-table.js';
 import { within } from './within.js';
 
-const PORTS = ['10913', '20913', '30913', '9913', '9914'];
+const PORTS = ['10913', '20913', '30913', '40913', '50913', '9913', '9914', '9915'];
 const PORT = new RegExp(`\\b(?:${PORTS.join('|')})\\b`, 'g');
 const STAYS = /^(?:\w+=\S+ )?(?:npx )?imxp (relay|listen)\b/;
 type Staying = 'relay' | 'listen';
