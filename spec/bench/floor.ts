@@ -3,87 +3,54 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import type { Submit } from './load.js';
+import { freePort } from '../support/free-port.js';
+import { Clients } from './clients.js';
+import type { Course, Load } from './course.js';
 import { seconds } from './measure.js';
 
-/** Two line forwarders in a row and an application at the end that answers each line. */
-export class Floor {
+/** Two line forwarders in a row, with a sender and a recipient that answers each line. */
+export class FloorCourse implements Course {
+  readonly name = 'floor: two line forwarders';
   readonly pids: readonly number[];
+  readonly output = '';
   readonly #children: readonly ChildProcess[];
-  readonly #socket: Socket;
-  readonly #sink: ReturnType<typeof createServer>;
-  readonly #line: Buffer;
-  readonly #waiting: ((failure: string | undefined) => void)[] = [];
-  #head = 0;
-  #corked = false;
+  readonly #clients: Clients;
 
-  private constructor(
-    children: readonly ChildProcess[],
-    socket: Socket,
-    sink: ReturnType<typeof createServer>,
-    octets: number,
-  ) {
+  private constructor(children: readonly ChildProcess[], clients: Clients) {
     this.#children = children;
     this.pids = children.map(({ pid }) => pid ?? 0);
-    this.#socket = socket;
-    this.#sink = sink;
-    this.#line = Buffer.concat([Buffer.alloc(octets, 'yabba dabba doo '), Buffer.from('\n')]);
-    socket.on('data', (chunk: Buffer) => this.#answers(chunk));
+    this.#clients = clients;
   }
 
-  static async start(octets: number): Promise<Floor> {
-    const sink = createServer({ noDelay: true }, (socket) => {
-      socket.on('data', (chunk: Buffer) => {
-        let lines = 0;
-        for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines += 1;
-        if (lines > 0) socket.write('ok\n'.repeat(lines));
-      });
-    });
-    await new Promise<void>((resolve) => sink.listen(0, '127.0.0.1', resolve));
-    const address = sink.address();
-    const last = typeof address === 'object' && address !== null ? address.port : 0;
+  static async start(): Promise<FloorCourse> {
+    const last = await freePort();
     const second = await forwarder(last);
     const first = await forwarder(second.port);
-    const socket = connect({ port: first.port, host: '127.0.0.1', noDelay: true });
-    await new Promise<void>((resolve) => socket.once('connect', resolve));
-    return new Floor([first.child, second.child], socket, sink, octets);
+    const clients = await Clients.start(
+      { protocol: 'line', role: 'send', port: first.port },
+      { protocol: 'line', role: 'receive', port: last },
+    );
+    return new FloorCourse([first.child, second.child], clients);
   }
 
-  /** Lines of one turn of the event loop leave in one write, as the relays' messages do. */
-  submit: Submit = (done) => {
-    this.#waiting.push(done);
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#socket.cork();
-      setImmediate(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
-    }
-    this.#socket.write(this.#line);
-  };
-
-  #answers(chunk: Buffer): void {
-    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) {
-      const done = this.#waiting[this.#head];
-      this.#head += 1;
-      done?.(undefined);
-    }
-    if (this.#head > 4096) {
-      this.#waiting.splice(0, this.#head);
-      this.#head = 0;
-    }
+  send(load: Load): Promise<number> {
+    return this.#clients.send(load);
   }
 
-  stop(): void {
-    this.#socket.destroy();
-    this.#sink.close();
+  latencies(count: number, octets: number): Promise<readonly number[]> {
+    return this.#clients.latencies(count, octets);
+  }
+
+  async stop(): Promise<void> {
+    await this.#clients.stop();
     for (const child of this.#children) child.kill();
   }
 }
 
 /** Two octet forwarders in a row and an application at the end that says how much has arrived. */
-export class BulkFloor {
+export class BulkFloor implements Course {
+  readonly name = 'floor: two octet forwarders';
+  readonly output = '';
   readonly pids: readonly number[];
   readonly #children: readonly ChildProcess[];
   readonly #socket: Socket;
@@ -117,8 +84,9 @@ export class BulkFloor {
     return floor;
   }
 
-  /** Sends so many octets. @returns seconds until they have arrived */
-  async send(octets: number): Promise<number> {
+  /** Sends the octets of so many messages. @returns seconds until they have arrived */
+  async send({ count, octets: each }: Load): Promise<number> {
+    const octets = count * each;
     const block = Buffer.alloc(262_144, 'yabba dabba doo ');
     return await seconds(async () => {
       this.#awaited += octets;
@@ -132,10 +100,15 @@ export class BulkFloor {
     });
   }
 
-  stop(): void {
+  latencies(): Promise<readonly number[]> {
+    throw new Error('octets without messages have no latency');
+  }
+
+  stop(): Promise<void> {
     this.#socket.destroy();
     this.#sink.close();
     for (const child of this.#children) child.kill();
+    return Promise.resolve();
   }
 }
 

@@ -1,33 +1,44 @@
 /**
- * The benchmark: `npm run bench [-- SECTION ...] [-- --json] [--quick]`, of the sections layers, start, logins, paths, bulk,
- * memory, presence, gateway and attacks (`--attack=NAME` for one of them: idle, never-reading, churn, tls, presence, recipients).
- * `bulk` takes `--against=DIRECTORY`, another build of the project to be measured in the same rounds, and `--trace-gc`.
- * Everything in one run and side by side with the floor, because machines differ and drift: quote the ratios. Relays run as
- * processes of the built program.
+ * The benchmark, `npm run bench`; `--help` tells what it measures. Everything in one run and side by side with the floor,
+ * because machines differ and drift: quote the ratios. Relays run as processes of the built program.
  */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { attacks } from './attacks.js';
 import { bulk } from './bulk.js';
+import { comparison } from './compare.js';
 import { layers } from './frames.js';
 import { gateway } from './gateway.js';
+import { growth } from './growth.js';
 import { logins } from './logins.js';
 import { memory } from './memory.js';
-import { Paths } from './paths.js';
+import { HELP, type Options, optionsOf, type Section } from './options.js';
+import { paths } from './paths.js';
+import { peers } from './peers.js';
 import { presence } from './presence.js';
 import { type Results, report } from './report.js';
 import { start } from './start.js';
 
-const args = process.argv.slice(2);
-const json = args.includes('--json');
-const quick = args.includes('--quick');
-const wanted = args.filter((arg) => !arg.startsWith('-'));
-const value = (name: string): string | undefined =>
-  args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
-const wants = (section: string): boolean => wanted.length === 0 || wanted.includes(section);
+const USAGE = 64;
 
-const say = (text: string): void => {
-  if (!json) process.stderr.write(`${text}\n`);
-};
+function options(): Options {
+  try {
+    const found = optionsOf(process.argv.slice(2));
+    if (typeof found !== 'string') return found;
+    process.stdout.write(found);
+    process.exit(0);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+    process.exit(USAGE);
+  }
+}
+
+const { sections, json, compare, attack, ...setting } = options();
+const { quick, ways } = setting;
+const wants = (section: Section): boolean => sections.includes(section);
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+// Before the hours of a run, not after them.
+const before: unknown = compare === undefined ? undefined : JSON.parse(readFileSync(compare, 'utf8'));
 
 const started = performance.now();
 const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', cpus: cpus().length, load: loadavg()[0] };
@@ -38,15 +49,21 @@ const results: Results = {
   layers: wants('layers') ? await layers(quick ? 100_000 : 400_000) : [],
   start: wants('start') ? await start(quick, say) : [],
   logins: wants('logins') ? await logins(quick, say) : [],
-  paths: wants('paths') ? await new Paths(quick, say).run() : [],
-  bulk: wants('bulk')
-    ? await bulk({ quick, against: value('against'), traceGc: args.includes('--trace-gc') }, say)
-    : [],
+  paths: wants('paths') ? await paths(setting, say) : [],
+  bulk: wants('bulk') ? await bulk({ ...setting, ways: quick ? ways.slice(0, 1) : ways }, say) : [],
+  growth: wants('growth') ? await growth(setting, say) : [],
   memory: wants('memory') ? await memory(quick ? 1000 : 5000, say) : [],
   presence: wants('presence') ? [await presence(quick ? 2000 : 10_000, quick ? 3 : 10, say)] : [],
   gateway: wants('gateway') ? await gateway(quick ? 1000 : 5000, say) : [],
-  attacks: wants('attacks') ? await attacks(quick, say, value('attack')) : [],
+  attacks: wants('attacks') ? await attacks(quick, say, attack) : [],
+  peers: await peers(setting.peers, setting, say),
 };
 
-process.stdout.write(json ? `${JSON.stringify({ ...machine, ...results }, null, 2)}\n` : report(results));
-say(`took ${((performance.now() - started) / 1000).toFixed(0)} s`);
+const written = `${JSON.stringify({ ...machine, ...results }, null, 2)}\n`;
+if (json === '-') process.stdout.write(written);
+else {
+  if (json !== undefined) writeFileSync(json, written);
+  process.stdout.write(report(results));
+  if (before !== undefined) process.stdout.write(comparison(results, before));
+}
+say(`load ${loadavg()[0]?.toFixed(1)} after; took ${((performance.now() - started) / 1000).toFixed(0)} s`);

@@ -1,117 +1,83 @@
-/** Data through one relay and through two, over each transport, beside the floor: throughput, CPU time and latency. */
-import { Floor } from './floor.js';
-import { type Bucket, histogram } from './histogram.js';
-import { latencies, type Submit, saturate } from './load.js';
-import { cpuSeconds, median, percentile } from './measure.js';
-import { BARNEY, FRED, Mesh, submitting, WAYS, type Way, WILMA } from './mesh.js';
-
-/** Milliseconds of messages sent one after the other, each until its answer. */
-export interface Latency {
-  readonly p50Ms: number;
-  readonly p90Ms: number;
-  readonly p95Ms: number;
-  readonly p99Ms: number;
-  readonly p999Ms: number;
-  readonly maximumMs: number;
-  readonly histogram: readonly Bucket[];
-}
+/**
+ * Data through one relay and through two, over each transport, beside the floor: throughput, CPU time and latency, in
+ * rounds that take turns, with sender and recipient in processes of their own.
+ */
+import { type Course, stopAll, takeTurns } from './course.js';
+import { FloorCourse } from './floor.js';
+import type { Latency } from './latency.js';
+import type { Spread } from './measure.js';
+import type { Way } from './mesh.js';
+import { RelayCourse } from './relay-course.js';
+import type { Setting } from './setting.js';
 
 export interface PathResult {
   readonly path: string;
   readonly octets: number;
-  readonly perSecond: number;
+  readonly perSecond: Spread;
   /** CPU seconds of the forwarding processes for 100,000 messages. */
-  readonly cpuPer100k: number;
+  readonly cpuPer100k: Spread;
   readonly cpuToFloor: number;
+  /** The same to TCP without TLS, over as many relays; undefined for the floor. */
+  readonly cpuToTcp: number | undefined;
+  /** The same to the other build; undefined without one. */
+  readonly cpuToOther: number | undefined;
   readonly rateToFloor: number;
   readonly latency: Latency;
 }
-
-type Measured = Omit<PathResult, 'cpuToFloor' | 'rateToFloor'>;
 
 const OCTETS = 100;
 const OUTSTANDING = 256;
 
 /** The section of the benchmark about paths. */
-export class Paths {
-  readonly #quick: boolean;
-  readonly #say: (text: string) => void;
-  readonly #results: PathResult[] = [];
-
-  constructor(quick: boolean, say: (text: string) => void) {
-    this.#quick = quick;
-    this.#say = say;
-  }
-
-  async run(): Promise<readonly PathResult[]> {
-    const floor = await Floor.start(OCTETS);
-    const base = await this.#path('floor: two line forwarders', floor.submit, floor.pids);
-    floor.stop();
-    this.#results.push(against(base, base));
-    for (const way of WAYS) await this.#way(way, base);
-    return this.#results;
-  }
-
-  async #way(way: Way, base: Measured): Promise<void> {
-    const mesh = await Mesh.start(way);
+export async function paths(setting: Setting, say: (text: string) => void): Promise<readonly PathResult[]> {
+  const { quick, against, ways } = setting;
+  say(`  paths: ${OCTETS} octets, ${OUTSTANDING} outstanding`);
+  const results: PathResult[] = [];
+  for (const relays of [1, 2] as const) {
+    const courses: Course[] = [];
     try {
-      const fred = await mesh.attach(FRED);
-      const wilma = await mesh.attach(WILMA);
-      const barney = await mesh.attach(BARNEY);
-      const [first] = mesh.pids;
-      const one = await this.#path(`one relay, ${way.name}`, submitting(fred, WILMA, OCTETS), [first]);
-      const two = await this.#path(`two relays, ${way.name}`, submitting(fred, BARNEY, OCTETS), mesh.pids);
-      this.#results.push(against(base, one), against(base, two));
-      for (const peer of [fred, wilma, barney]) await peer.leave();
+      courses.push(await FloorCourse.start());
+      for (const way of ways) courses.push(...(await builds(way, relays, against)));
+      const measured = await takeTurns(
+        courses,
+        {
+          rounds: quick ? 3 : 5,
+          load: { count: quick ? 20_000 : 50_000, octets: OCTETS, outstanding: OUTSTANDING },
+          single: quick ? 500 : 2000,
+        },
+        say,
+      );
+      const [floor] = measured;
+      if (floor === undefined) continue;
+      for (const one of measured) {
+        if (one === floor && relays === 2) continue;
+        const at = measured.indexOf(one);
+        const tcp = measured.find(({ course: { name } }) => name === nameOf('TCP', relays));
+        results.push({
+          path: one.course.name,
+          octets: OCTETS,
+          perSecond: one.perSecond,
+          cpuPer100k: one.cpuPer100k,
+          cpuToFloor: one.cpuTo(floor),
+          cpuToTcp: one === floor || tcp === undefined ? undefined : one.cpuTo(tcp),
+          cpuToOther: against === undefined || at % 2 === 0 ? undefined : one.cpuTo(measured[at + 1] ?? one),
+          rateToFloor: one.perSecond.median / floor.perSecond.median,
+          latency: one.latency,
+        });
+      }
     } finally {
-      await mesh.stop();
+      await stopAll(courses);
     }
   }
-
-  /** Throughput and CPU in rounds, the median of each; then single messages for the latency. */
-  async #path(name: string, submit: Submit, pids: readonly number[]): Promise<Measured> {
-    this.#say(`  ${name}, ${OCTETS} octets`);
-    const count = this.#quick ? 20_000 : 100_000;
-    await saturate(submit, count / 4, OUTSTANDING); // warm-up: compilers need it
-    const rates: number[] = [];
-    const costs: number[] = [];
-    for (let round = 0; round < (this.#quick ? 1 : 3); round += 1) {
-      const before = used(pids);
-      const { perSecond } = await saturate(submit, count, OUTSTANDING);
-      rates.push(perSecond);
-      costs.push(((used(pids) - before) / count) * 100_000);
-    }
-    return {
-      path: name,
-      octets: OCTETS,
-      perSecond: median(rates),
-      cpuPer100k: median(costs),
-      latency: latencyOf(await latencies(submit, this.#quick ? 2000 : 10_000)),
-    };
-  }
+  return results;
 }
 
-/** CPU seconds of some processes together. */
-function used(pids: readonly number[]): number {
-  return pids.map(cpuSeconds).reduce((a, b) => a + b, 0);
-}
+const nameOf = (way: string, relays: 1 | 2): string => `${relays === 1 ? 'one relay' : 'two relays'}, ${way}`;
 
-function latencyOf(sorted: readonly number[]): Latency {
-  return {
-    p50Ms: percentile(sorted, 0.5),
-    p90Ms: percentile(sorted, 0.9),
-    p95Ms: percentile(sorted, 0.95),
-    p99Ms: percentile(sorted, 0.99),
-    p999Ms: percentile(sorted, 0.999),
-    maximumMs: percentile(sorted, 1),
-    histogram: histogram(sorted),
-  };
-}
-
-function against(floor: Measured, result: Measured): PathResult {
-  return {
-    ...result,
-    cpuToFloor: result.cpuPer100k / floor.cpuPer100k,
-    rateToFloor: result.perSecond / floor.perSecond,
-  };
+/** This build, and after it the other one if there is one. */
+async function builds(way: Way, relays: 1 | 2, against: string | undefined): Promise<readonly Course[]> {
+  const name = nameOf(way.name, relays);
+  const own = await RelayCourse.start(name, { way, relays });
+  if (against === undefined) return [own];
+  return [own, await RelayCourse.start(`${name}, ${against}`, { way, relays, start: { build: against } })];
 }

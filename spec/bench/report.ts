@@ -3,11 +3,14 @@ import type { AttackResult, Honest } from './attacks.js';
 import type { BulkResult } from './bulk.js';
 import type { Rate } from './frames.js';
 import type { GatewayResult } from './gateway.js';
+import type { GrowthResult } from './growth.js';
 import { drawn } from './histogram.js';
+import type { Latency } from './latency.js';
 import type { LoginResult } from './logins.js';
 import type { Spread } from './measure.js';
 import type { MemoryResult } from './memory.js';
 import type { PathResult } from './paths.js';
+import type { PeerResult } from './peers.js';
 import type { PresenceResult } from './presence.js';
 import type { StartResult } from './start.js';
 
@@ -17,6 +20,8 @@ export interface Results {
   readonly logins: readonly LoginResult[];
   readonly paths: readonly PathResult[];
   readonly bulk: readonly BulkResult[];
+  readonly growth: readonly GrowthResult[];
+  readonly peers: readonly PeerResult[];
   readonly memory: readonly MemoryResult[];
   readonly presence: readonly PresenceResult[];
   readonly gateway: readonly GatewayResult[];
@@ -29,7 +34,7 @@ const round = (value: number, digits: number): string => value.toFixed(digits);
 const mebibytes = (octets: number): string => round(octets / 1_048_576, 1);
 
 /** Columns of numbers to the right of one of words; nothing without rows. */
-function table(head: Row, rows: readonly Row[]): string {
+export function table(head: Row, rows: readonly Row[]): string {
   if (rows.length === 0) return '';
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
   const lines = [head, ...rows].map((row) =>
@@ -79,24 +84,52 @@ function logins(results: readonly LoginResult[]): string {
   return table(['CPU of one', 'relay ms', 'from-to', 'to floor', 'endpoint ms'], rows);
 }
 
+const optional = (value: number | undefined, digits: number): string =>
+  value === undefined ? '' : round(value, digits);
+
 function paths(results: readonly PathResult[]): string {
   const rows = results.map((one) => [
     one.path,
-    round(one.perSecond, 0),
-    round(one.rateToFloor, 2),
-    round(one.cpuPer100k, 2),
+    spread(one.perSecond, 0),
+    spread(one.cpuPer100k, 2),
     round(one.cpuToFloor, 1),
+    optional(one.cpuToTcp, 2),
+    optional(one.cpuToOther, 3),
   ]);
-  return table(['path', 'Data/s', 'to floor', 'CPU s/100k', 'to floor'], rows);
+  const head = ['path: median (extremes)', 'Data/s', 'CPU s/100k', 'to floor', 'to TCP', 'to other build'];
+  return table(head, rows);
+}
+
+function growth(results: readonly GrowthResult[]): string {
+  const rows = results.map((one) => [
+    one.what,
+    spread(one.perSecond, 0),
+    spread(one.cpuPer100k, 2),
+    round(one.cpuToFirst, 2),
+    optional(one.cpuToOther, 3),
+    mebibytes(one.residentOctets),
+  ]);
+  return table(['growth: median (extremes)', 'Data/s', 'CPU s/100k', 'to first', 'to other build', 'MiB'], rows);
+}
+
+function peers(results: readonly PeerResult[]): string {
+  const rows = results.map((one) => [
+    one.server,
+    spread(one.perSecond, 0),
+    spread(one.cpuPer100k, 2),
+    round(one.cpuToRelay, 2),
+    mebibytes(one.residentOctets),
+  ]);
+  return table(['peers: median (extremes)', 'messages/s', 'CPU s/100k', 'to as many relays', 'MiB'], rows);
 }
 
 /** One line a path, so that the hills stand one below the other. */
-function latency(results: readonly PathResult[]): string {
+function latency(results: readonly { readonly what: string; readonly latency: Latency }[]): string {
   if (results.length === 0) return '';
   const [axis = '', ...lines] = drawn(results.map((one) => one.latency.histogram));
   const width = axis.length;
-  const rows = results.map(({ path, latency: it }, index) => [
-    path,
+  const rows = results.map(({ what, latency: it }, index) => [
+    what,
     ...[it.p50Ms, it.p90Ms, it.p95Ms, it.p99Ms, it.p999Ms, it.maximumMs].map((ms) => round(ms, 3)),
     (lines[index] ?? '').padEnd(width),
   ]);
@@ -112,6 +145,9 @@ function bulk(results: readonly BulkResult[]): string {
     spread(one.megabytesPerSecond, 0),
     spread(one.cpuPerGigabyte, 2),
     round(one.cpuToFloor, 1),
+    optional(one.cpuToOther, 3),
+    optional(one.senderPerGigabyte, 2),
+    optional(one.recipientPerGigabyte, 2),
     ...(one.collections === undefined
       ? []
       : [
@@ -121,7 +157,7 @@ function bulk(results: readonly BulkResult[]): string {
         ]),
   ]);
   const traced = results.some(({ collections }) => collections !== undefined);
-  const head = ['bulk: median (extremes)', 'MB/s', 'CPU s/GB', 'to floor'];
+  const head = ['bulk: median (extremes)', 'MB/s', 'CPU s/GB', 'to floor', 'to other build', 'sender', 'recipient'];
   return table(traced ? [...head, 'scavenges / mark-compacts', 'ms', 'in messages'] : head, rows);
 }
 
@@ -183,8 +219,11 @@ export function report(results: Results): string {
     start(results.start),
     logins(results.logins),
     paths(results.paths),
-    latency(results.paths),
+    latency(results.paths.map((one) => ({ what: one.path, latency: one.latency }))),
     bulk(results.bulk),
+    growth(results.growth),
+    peers(results.peers),
+    latency(results.peers.map((one) => ({ what: one.server, latency: one.latency }))),
     memory(results.memory),
     ...results.presence.map(presence),
     gateway(results.gateway),
