@@ -41,6 +41,8 @@ export const WAYS: readonly Way[] = [
 export interface MeshStart {
   /** Options of Node. */
   readonly node?: readonly string[];
+  /** Accounts of example.com beside Fred; default: all. */
+  readonly accounts?: readonly string[];
   /** Directory of another build of the project, whose program they run. */
   readonly build?: string;
 }
@@ -67,7 +69,11 @@ export class Mesh {
   }
 
   /** @param more what is different in both configurations */
-  static async start({ tls, transport }: Way = TCP, more: object = {}, { node = [], build }: MeshStart = {}) {
+  static async start(
+    { tls, transport }: Way = TCP,
+    more: object = {},
+    { node = [], build, accounts = [WILMA, EVE, MALLORY] }: MeshStart = {},
+  ) {
     const workshop = await Workshop.open();
     const { octets } = await workshop.certs('example.com', 'rubble.com');
     const ports = [await freePort(), await freePort()] as const;
@@ -107,8 +113,7 @@ export class Mesh {
       () => config('rubble.com', 'example.com', ports[1], ports[0]),
       ports[1],
     );
-    for (const address of [FRED, WILMA, EVE, MALLORY, 'imxp=mesh@rubble.com'])
-      await workshop.account(first, address, PASSWORD);
+    for (const address of [FRED, ...accounts, 'imxp=mesh@rubble.com']) await workshop.account(first, address, PASSWORD);
     for (const address of [BARNEY, 'imxp=mesh@example.com']) await workshop.account(second, address, PASSWORD);
     const run = [...node, ...(build === undefined ? RUN_PROGRAM : [resolve(build, 'dist/bin/imxp.js')])];
     await first.start({}, run);

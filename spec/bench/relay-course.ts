@@ -27,7 +27,7 @@ export class RelayCourse implements Course {
   }
 
   static async start(name: string, { way, relays, more = {}, start = {} }: RelayCourseOptions): Promise<RelayCourse> {
-    const mesh = await Mesh.start(way, more, start);
+    const mesh = await Mesh.start(way, more, { accounts: [WILMA], ...start });
     const to = relays === 1 ? WILMA : BARNEY;
     const { transport } = way;
     const authority = mesh.authority === undefined ? {} : { authority: mesh.authority.toString() };
