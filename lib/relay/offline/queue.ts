@@ -27,6 +27,7 @@ import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../target.j
 import { OfflineDeliveryRate } from './delivery-rate.js';
 import { OfflineExpiry, type OfflineExpiryContext, type OfflineExpiryOwner } from './expiry.js';
 import { OfflineList } from './list.js';
+import { LiveDeliveries } from './live-deliveries.js';
 import {
   dueOf,
   mayBeHeld,
@@ -72,17 +73,6 @@ const READ_AGAIN_MS = 1000;
 /** The sender of messages that an earlier version wrote: it is unknown. */
 const UNKNOWN = '';
 
-/** A Data that is not to be held, and must not overtake what is. */
-interface QueuedDelivery {
-  readonly delivery: OutboundDelivery;
-  readonly sink: DeliverySink;
-  readonly sender: string;
-  /** What has to leave first. */
-  readonly after: number;
-  /** On the monotonic clock. */
-  readonly due: number;
-}
-
 export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, OfflineExpiryOwner {
   readonly name: Address;
   readonly #relay: OfflineQueueOwner;
@@ -90,7 +80,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   readonly #pace = new OfflineDeliveryRate();
   readonly #times: OfflineExpiry;
   #returned: OfflineMessage[] = [];
-  #queued: QueuedDelivery[] = [];
+  readonly #live: LiveDeliveries;
   /** Data of each sender that are held or wait behind those. */
   readonly #senders = new Map<string, number>();
   #target: DeliveryTarget | undefined;
@@ -103,8 +93,6 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   #ahead: { readonly message: OfflineMessage; readonly data: Data } | undefined;
   #pumping = false;
   #offRetry: (() => void) | undefined;
-  /** Cancels the look at what waits behind held messages. */
-  #offQueued: (() => void) | undefined;
   /** Whether the endpoint has an account, once that was asked. */
   #known: Promise<Reply | string> | undefined;
   count = 0;
@@ -114,6 +102,13 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.name = name;
     this.#relay = relay;
     this.#times = new OfflineExpiry(relay, this);
+    this.#live = new LiveDeliveries({
+      time: relay.time,
+      outstanding: relay.outstanding,
+      deliveryTimeoutMs: relay.deliveryTimeoutMs,
+      count: (sender, more) => this.#count(sender, more),
+      refused: () => this.#pump(),
+    });
   }
 
   /** When the oldest arrived, milliseconds on the monotonic clock; undefined when nothing is held. */
@@ -122,7 +117,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
   }
 
   get empty(): boolean {
-    return this.count === 0 && this.#queued.length === 0;
+    return this.count === 0 && this.#live.length === 0;
   }
 
   /** Adds an entry that an earlier process stored. */
@@ -143,30 +138,10 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     if (this.#target !== undefined && !this.#senders.has(sender) && !this.#senders.has(UNKNOWN)) {
       this.#target.deliver(delivery, sink);
     } else if (mayBeHeld(delivery.data)) this.#hold(delivery, sender, sink);
-    else if (this.#queued.length >= this.#relay.outstanding) sink.failed(REPLIES.busy);
     else {
-      this.#count(sender, 1);
-      const { time, deliveryTimeoutMs } = this.#relay;
-      this.#queued.push({ delivery, sink, sender, after: this.#list.last, due: time.now() + deliveryTimeoutMs });
-      this.#offQueued ??= time.after(deliveryTimeoutMs, () => this.#refuseLate());
+      this.#live.add({ delivery, sink, sender, after: this.#list.last });
       this.#pump();
     }
-  }
-
-  /** What has waited for too long behind held messages has not left. */
-  #refuseLate(): void {
-    const { time } = this.#relay;
-    const now = time.now();
-    this.#offQueued = undefined;
-    const late = this.#queued.filter(({ due }) => due <= now);
-    this.#queued = this.#queued.slice(late.length);
-    const [next] = this.#queued;
-    if (next !== undefined) this.#offQueued = time.after(next.due - now, () => this.#refuseLate());
-    for (const { sink, sender } of late) {
-      this.#count(sender, -1);
-      sink.failed(REPLIES.busy);
-    }
-    this.#pump();
   }
 
   #hold(delivery: OutboundDelivery, sender: string, sink: DeliverySink): void {
@@ -274,12 +249,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#offRetry?.();
     this.#offRetry = undefined;
     this.#blocked = false;
-    const queued = this.#queued;
-    this.#queued = [];
-    for (const { sink, sender } of queued) {
-      this.#count(sender, -1);
-      sink.failed(REPLIES.endpointUnsent);
-    }
+    this.#live.refuseAll();
     this.#pump();
   }
 
@@ -303,13 +273,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
       return false;
     }
     const message = this.#list.next;
-    const [queued] = this.#queued;
-    if (queued !== undefined && (message === undefined || message.entry.seq > queued.after)) {
-      this.#queued.shift();
-      this.#count(queued.sender, -1);
-      target.deliver(queued.delivery, queued.sink);
-      return true;
-    }
+    if (this.#live.sendNext(message?.entry.seq, target)) return true;
     // A later message would overtake one that is not stored yet.
     if (message === undefined || message.state !== 'waiting') return false;
     return this.#pace.allows(this.#out, this.#outOctets, message.entry.octets) && this.#send(message, target);
