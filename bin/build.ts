@@ -1,7 +1,7 @@
 /**
  * Builds the program: `tsx bin/build.ts`. Each command becomes one module with all that it needs, and what several need
  * becomes modules of their own, because loading 400 small files took most of the time of a short command. Packages are
- * bundled in the versions that were tested; `lmdb`, which has native code, is loaded from `node_modules`.
+ * bundled in the versions that were tested; `lmdb` and `bufferutil`, which have native code, are loaded from `node_modules`.
  */
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  external: ['lmdb', 'pg'],
+  external: ['lmdb', 'pg', 'bufferutil'],
   banner: { js: REQUIRE },
   minifySyntax: true,
   minifyWhitespace: true,

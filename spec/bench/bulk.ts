@@ -60,7 +60,7 @@ export async function bulk(options: BulkOptions, say: (text: string) => void): P
     }
     for (const octets of SIZES) {
       const count = Math.ceil((quick ? QUICK_ROUND_OCTETS : ROUND_OCTETS) / octets);
-      const rounds = quick ? 3 : 5;
+      const rounds = quick ? 4 : 6;
       const before = courses.map(peersUsed);
       const printed = courses.map(({ output }) => output.length);
       const measured = await takeTurns(courses, { rounds, load: { count, octets, outstanding: OUTSTANDING } }, say);

@@ -93,8 +93,10 @@ export async function takeTurns(
   for (const course of courses) await course.send({ ...load, count: load.count });
   for (let round = 1; round <= rounds; round += 1) {
     say(`    round ${round} of ${rounds}, ${load.count} messages of ${load.octets} octets`);
-    for (const measured of all) await measured.round(load);
-    if (single > 0) for (const measured of all) await measured.single(single, load.octets);
+    // Every second round the other way round, so that nobody is always the one who comes after the same.
+    const order = round % 2 === 0 ? [...all].reverse() : all;
+    for (const measured of order) await measured.round(load);
+    if (single > 0) for (const measured of order) await measured.single(single, load.octets);
   }
   return all;
 }

@@ -50,7 +50,7 @@ async function sizes(setting: Setting, say: (text: string) => void): Promise<rea
     for (const octets of SIZES) {
       const count = Math.max(50, Math.min(20_000, Math.ceil((quick ? QUICK_ROUND_OCTETS : ROUND_OCTETS) / octets)));
       const outstanding = Math.max(8, Math.min(OUTSTANDING, Math.floor(WINDOW_OCTETS / octets)));
-      const measured = await takeTurns(courses, { rounds: quick ? 3 : 5, load: { count, octets, outstanding } }, say);
+      const measured = await takeTurns(courses, { rounds: quick ? 4 : 6, load: { count, octets, outstanding } }, say);
       for (const one of ofOwnBuild(measured, setting)) {
         first ??= one.cpuPer100k;
         const cpuToFirst = one.cpuPer100k.median / first.median;
@@ -115,7 +115,7 @@ async function grown(
   say: (text: string) => void,
 ): Promise<readonly GrowthResult[]> {
   const load = { count: setting.quick ? 20_000 : 50_000, octets: OCTETS, outstanding: OUTSTANDING };
-  const measured = await takeTurns(courses, { rounds: setting.quick ? 3 : 5, load }, say);
+  const measured = await takeTurns(courses, { rounds: setting.quick ? 4 : 6, load }, say);
   return ofOwnBuild(measured, setting).map((one) => resultOf(one, measured, setting));
 }
 

@@ -41,7 +41,7 @@ export async function paths(setting: Setting, say: (text: string) => void): Prom
       const measured = await takeTurns(
         courses,
         {
-          rounds: quick ? 3 : 5,
+          rounds: quick ? 4 : 6,
           load: { count: quick ? 20_000 : 50_000, octets: OCTETS, outstanding: OUTSTANDING },
           single: quick ? 500 : 2000,
         },

@@ -100,7 +100,7 @@ export async function peers(
       }
     }
     const load: Load = { count: quick ? 15_000 : 30_000, octets: OCTETS, outstanding: OUTSTANDING };
-    const measured = await takeTurns(courses, { rounds: quick ? 3 : 5, load, single: quick ? 500 : 2000 }, say);
+    const measured = await takeTurns(courses, { rounds: quick ? 4 : 6, load, single: quick ? 500 : 2000 }, say);
     return measured.map((it) => {
       const servers = it.course.pids.length;
       const relay = measured[servers - 1] ?? it;

@@ -10,6 +10,8 @@ import { type Beating, heartbeatOf } from './heartbeat.js';
 
 /** Larger writes leave in several messages; a batch of whole BEEP frames fits into one. */
 const MESSAGE_OCTETS = 524_288;
+/** Up to here copying costs less than messages of their own. */
+const JOINED_OCTETS = 16_384;
 /** Messages of a peer may be cut into this many fragments: each costs a view of its own until the last has come. */
 const FRAGMENTS = 4096;
 /** RFC 6455 §7.4.1: a normal end; the others mean that something went wrong. */
@@ -97,11 +99,14 @@ export class WebSocketStream extends Duplex implements Beating {
   }
 
   override _write(octets: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#send(octets, done);
+    this.#send([octets], done);
   }
 
-  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk)), done);
+  override _writev(writes: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    const chunks = writes.map(({ chunk }) => chunk);
+    const octets = chunks.reduce((total, chunk) => total + chunk.length, 0);
+    // A small batch is one message. Of a large one each chunk is a message of its own, uncopied.
+    this.#send(octets <= JOINED_OCTETS ? [Buffer.concat(chunks, octets)] : chunks, done);
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -119,16 +124,20 @@ export class WebSocketStream extends Duplex implements Beating {
     done(error);
   }
 
-  #send(octets: Buffer, done: (error?: Error | null) => void): void {
+  #send(chunks: readonly Buffer[], done: (error?: Error | null) => void): void {
     if (this.#socket.readyState !== this.#socket.OPEN) {
       done(new TransportError('CONNECTION_LOST', 'the WebSocket is closed'));
       return;
     }
-    for (let at = 0; at < octets.length; at += MESSAGE_OCTETS) {
-      const message = octets.length <= MESSAGE_OCTETS ? octets : octets.subarray(at, at + MESSAGE_OCTETS);
-      // RFC 6455 §5.6: text is UTF-8, and browsers fail the connection over anything else.
-      this.#socket.send(message, { binary: this.#binary || !isUtf8(message) });
+    this.#under.cork();
+    for (const octets of chunks) {
+      for (let at = 0; at < octets.length; at += MESSAGE_OCTETS) {
+        const message = octets.length <= MESSAGE_OCTETS ? octets : octets.subarray(at, at + MESSAGE_OCTETS);
+        // RFC 6455 §5.6: text is UTF-8, and browsers fail the connection over anything else.
+        this.#socket.send(message, { binary: this.#binary || !isUtf8(message) });
+      }
     }
+    this.#under.uncork();
     if (this.#under.writableNeedDrain) this.#written = done;
     else done();
   }

@@ -132,6 +132,16 @@ describe('transport/web/websocket', () => {
     ]);
   });
 
+  it('does not join a large batch: each chunk is a message, and all arrive in order', async () => {
+    const { stream, peer } = await pair();
+    const chunks = ['MSG 1 1 . 0 20000\r\n', 'yabba dabba doo '.repeat(1250), 'END\r\n'];
+    stream.cork();
+    for (const chunk of chunks) stream.write(chunk);
+    stream.uncork();
+    while (peer.frames.length < chunks.length) await within(5000, once(peer, 'frame'), 'a message');
+    expect(peer.frames.map(({ payload }) => payload.toString())).to.deep.equal(chunks);
+  });
+
   it('offers no extension and no subprotocol, and accepts an offered subprotocol', async () => {
     const none = await pair({ headers: { 'Sec-WebSocket-Extensions': 'permessage-deflate' } });
     expect(none.peer.headers.has('sec-websocket-protocol')).to.equal(false);
