@@ -11,7 +11,7 @@ import { freePort } from './free-port.js';
 import { PROGRAM, RUN_PROGRAM } from './program.js';
 import { within } from './within.js';
 
-const START_DEADLINE_MS = 20_000;
+const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 15_000;
 
 const running = new Set<ChildProcess>();

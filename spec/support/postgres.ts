@@ -1,6 +1,6 @@
 /** A PostgreSQL server of its own for specs: on loopback and on a Unix socket, in a directory that goes with it. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -19,7 +19,7 @@ function binaries(): string | undefined {
 }
 
 /** The server refuses to run as root. */
-function run(directory: string, program: string, args: readonly string[]): void {
+function run(directory: string, program: string, args: readonly string[]): string {
   const path = join(binaries() ?? '', program);
   const root = process.getuid?.() === 0;
   const [command, ...all] = root ? ['runuser', '-u', 'postgres', '--', path, ...args] : [path, ...args];
@@ -31,6 +31,14 @@ function run(directory: string, program: string, args: readonly string[]): void 
   });
   if (status !== 0)
     throw new Error(`${program} ${args.join(' ')}: ${error?.message ?? `${stdout ?? ''}${stderr ?? ''}`}`);
+  return stdout ?? '';
+}
+
+/** Gives files to the user that the server runs as. */
+function giveAway(...paths: readonly string[]): void {
+  if (process.getuid?.() !== 0) return;
+  const { status, stderr } = spawnSync('chown', ['postgres', ...paths], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`chown: ${stderr}`);
 }
 
 export class PostgresServer {
@@ -47,10 +55,7 @@ export class PostgresServer {
     const directory = mkdtempSync(join(tmpdir(), 'imxp-pg-'));
     chmodSync(directory, 0o755);
     const server = new PostgresServer(directory, await freePort());
-    if (process.getuid?.() === 0) {
-      const { status, stderr } = spawnSync('chown', ['postgres', directory], { encoding: 'utf8' });
-      if (status !== 0) throw new Error(`chown: ${stderr}`);
-    }
+    giveAway(directory);
     const password = join(directory, 'password');
     writeFileSync(password, PASSWORD, { mode: 0o644 });
     const data = join(directory, 'data');
@@ -83,8 +88,66 @@ export class PostgresServer {
     run(this.directory, 'pg_ctl', ['-D', join(this.directory, 'data'), '-m', 'immediate', '-w', 'stop']);
   }
 
+  /** Ends the server without a word, with all its processes, as the loss of a machine does. */
+  kill(): void {
+    const [pid = ''] = readFileSync(join(this.directory, 'data', 'postmaster.pid'), 'utf8').split('\n');
+    process.kill(Number(pid), 'SIGSTOP');
+    spawnSync('pkill', ['-KILL', '-P', pid]);
+    process.kill(Number(pid), 'SIGKILL');
+  }
+
+  /** Writes files into the directory of its data, and has it read its configuration again. */
+  configure(files: Readonly<Record<string, string>>): void {
+    const data = join(this.directory, 'data');
+    for (const [name, text] of Object.entries(files)) {
+      writeFileSync(join(data, name), text, { mode: 0o600 });
+      giveAway(join(data, name));
+    }
+    run(this.directory, 'pg_ctl', ['-D', data, 'reload']);
+  }
+
+  /** A standby of this server: a copy of its data that follows it. */
+  async standby(settings: readonly string[] = []): Promise<PostgresServer> {
+    const directory = mkdtempSync(join(tmpdir(), 'imxp-pg-'));
+    chmodSync(directory, 0o755);
+    giveAway(directory);
+    const other = new PostgresServer(directory, await freePort());
+    const from = `host=${this.directory} port=${this.port} user=imxp application_name=standby`;
+    const data = join(directory, 'data');
+    run(directory, 'pg_basebackup', ['-D', data, '-R', '-X', 'stream', '-c', 'fast', '-N', '-d', from]);
+    const own = [`port = ${other.port}`, `unix_socket_directories = '${directory}'`, ...settings];
+    writeFileSync(join(data, 'postgresql.conf'), `${own.join('\n')}\n`, { flag: 'a' });
+    other.up();
+    return other;
+  }
+
+  /** Makes a standby the primary. */
+  promote(): void {
+    run(this.directory, 'pg_ctl', ['-D', join(this.directory, 'data'), '-w', '-t', '60', 'promote']);
+  }
+
+  /** Runs a program of PostgreSQL on its database as its operator. @returns its output */
+  client(program: 'pg_dump' | 'psql', args: readonly string[]): string {
+    return run(this.directory, program, [
+      '-h',
+      this.directory,
+      '-p',
+      `${this.port}`,
+      '-U',
+      'imxp',
+      ...args,
+      'postgres',
+    ]);
+  }
+
   remove(): void {
-    if (existsSync(join(this.directory, 'data', 'postmaster.pid'))) this.down();
+    if (existsSync(join(this.directory, 'data', 'postmaster.pid'))) {
+      try {
+        this.down();
+      } catch {
+        // It was killed already.
+      }
+    }
     rmSync(this.directory, { recursive: true, force: true });
   }
 

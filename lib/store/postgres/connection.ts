@@ -2,9 +2,10 @@
  * Connection to the PostgreSQL server that can be written, out of several. Runs one action at a time, connects again
  * after a loss, and gives up an action whose time is over.
  */
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
+import { type ConnectionOptions, createSecureContext } from 'node:tls';
 import pg from 'pg';
 import { describeFileError, openToOthers, readPasswordFile } from '../../config/password-file.js';
 import {
@@ -19,13 +20,31 @@ import { LocalError } from '../../errors.js';
 import { closedError } from '../store.js';
 import { FENCED } from './migrations.js';
 
+/** Time in which a transaction goes on: that of a process that was stopped must not lock out its successor. */
+const STILL_MS = 5000;
 /** Pause between two attempts to find a server. */
 const AGAIN_MS = 200;
 
-/** The server has done nothing of it: it has become a standby, or two transactions met (PostgreSQL manual, appendix A). */
-const NOT_DONE = new Set(['25006', '40001', '40P01']);
+/**
+ * The server has done nothing of it: it has become a standby, the transaction stood still for too long, or two met
+ * (PostgreSQL manual, appendix A).
+ */
+const NOT_DONE = new Set(['25006', '25P03', '40001', '40P01']);
 /** Classes of errors after which a session is of no more use: connection, operator intervention, internal. */
 const ENDED = /^(?:08|57P|58|XX)/;
+
+/** Nobody who is trusted has signed the server's certificate (X509_V_ERR_* of OpenSSL). */
+const UNTRUSTED = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_SIGNATURE_FAILURE',
+]);
+
+/** Nothing that time mends: the role cannot log in, or there is no such database. */
+const LASTING = /^(?:28|3D)/;
 
 /** What is known about the database besides its URL. */
 export interface PostgresTarget {
@@ -71,11 +90,29 @@ async function tlsOf(tls: PostgresConfig['tls']): Promise<ConnectionOptions> {
     }
   };
   const [ca, cert, key] = await Promise.all([read('authority'), read('certificate'), read('key')]);
+  if (tls.key !== undefined && (await openToOthers(tls.key))) {
+    const text = `store.tls.key: ${tls.key}: other users of this machine can read this key; chmod 600`;
+    throw new LocalError('CONFIGURATION', text);
+  }
+  // Without this a file that holds no certificate would be trusted CAs of which there are none.
+  usable(`store.tls.authority: ${tls.authority}`, () => (ca === undefined ? undefined : new X509Certificate(ca)));
+  usable(`store.tls.certificate and store.tls.key: ${tls.certificate}, ${tls.key}`, () =>
+    createSecureContext({ cert, key }),
+  );
   return {
     rejectUnauthorized: true,
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
   };
+}
+
+/** @throws LocalError CONFIGURATION */
+function usable(place: string, read: () => unknown): void {
+  try {
+    read();
+  } catch (cause) {
+    throw new LocalError('CONFIGURATION', `${place}: not usable: ${textOf(cause)}`, { cause });
+  }
 }
 
 /** Runs on a new connection before it is used. */
@@ -193,7 +230,8 @@ export class PostgresConnection {
         const now = performance.now();
         // A promotion takes a moment; when it takes longer, nobody should wait for each request.
         const patient = since === undefined || now - since < connectTimeoutMs;
-        if (error.code !== 'STORE_FAILED' || !patient || now - begin >= connectTimeoutMs) throw error;
+        const hopeless = error.code !== 'STORE_FAILED' || error.fields['lasting'] === true;
+        if (hopeless || !patient || now - begin >= connectTimeoutMs) throw error;
         await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }
     }
@@ -204,6 +242,7 @@ export class PostgresConnection {
   async #find(): Promise<Session> {
     const { hosts } = this.#target.url;
     const flaws: string[] = [];
+    let lasting = true;
     for (let step = 0; step < hosts.length; step += 1) {
       const index = (this.#host + step) % hosts.length;
       const host = hosts[index];
@@ -214,10 +253,13 @@ export class PostgresConnection {
         return session;
       } catch (cause) {
         if (cause instanceof LocalError) throw cause;
-        flaws.push(`${writePostgresHost(host)}: ${textOf(cause)}`);
+        flaws.push(`${writePostgresHost(host)}: ${textOf(cause)}${adviceOn(cause)}`);
+        lasting &&= adviceOn(cause) !== '' || LASTING.test(codeOf(cause) ?? '');
       }
     }
-    throw new LocalError('STORE_FAILED', `the database cannot be reached: ${flaws.join('; ')}`);
+    throw new LocalError('STORE_FAILED', `the database cannot be reached: ${flaws.join('; ')}`, {
+      fields: { lasting },
+    });
   }
 
   async #connect({ host, port }: PostgresHost): Promise<Session> {
@@ -230,11 +272,13 @@ export class PostgresConnection {
       user,
       database,
       ...(password === undefined ? {} : { password }),
-      ssl,
+      // By itself the package compares the certificate of a host that is given by its address with "localhost".
+      ssl: ssl === false ? false : { ...ssl, host },
       keepAlive: true,
       application_name: 'imxp',
       // A request that was given up here must not go on there for long.
       statement_timeout: queryTimeoutMs,
+      idle_in_transaction_session_timeout: STILL_MS,
       stream: () => socket,
     });
     const session: Session = { client, socket, ended: undefined };
@@ -263,16 +307,60 @@ export class PostgresConnection {
   }
 }
 
+interface ServerState {
+  readonly standby: boolean;
+  readonly readonly: string;
+  readonly encoding: string;
+}
+
+/** @throws LocalError CONFIGURATION: it can never be used; Error: it cannot be used now */
 async function checkWritable(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ standby: boolean; readonly: string }>(
-    `select pg_is_in_recovery() as standby, current_setting('transaction_read_only') as readonly`,
+  const { rows } = await client.query<ServerState>(
+    `select pg_is_in_recovery() as standby, current_setting('transaction_read_only') as readonly,
+       current_setting('server_encoding') as encoding`,
   );
   const [state] = rows;
   if (state === undefined || state.standby || state.readonly === 'on') throw new Error('cannot be written (a standby)');
+  if (state.encoding !== 'UTF8') {
+    const text = `the database ${client.database} has the encoding ${state.encoding}; make one with "create database NAME encoding 'UTF8' template template0"`;
+    throw new LocalError('CONFIGURATION', `store.url: ${text}`);
+  }
+  // Whatever the database or the role has for others: a stricter level fails where several write.
+  await client.query(`set default_transaction_isolation = 'read committed'; set datestyle = 'ISO'`);
+  // A session that waits for notifications has nothing else to do. Servers before version 14 have no such limit.
+  await client.query(
+    `select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')`,
+  );
   // What is answered ok must survive; a stronger setting of the server stays.
   await client.query(
     `select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') in ('off', 'local')`,
   );
+}
+
+/** What to do about a server that cannot be connected; empty where its own words say enough. */
+function adviceOn(cause: unknown): string {
+  const text = textOf(cause);
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return '; name the host in the URL as its certificate does';
+  if (typeof code === 'string' && UNTRUSTED.has(code)) return '; name its CA as store.tls.authority';
+  if (text.includes('does not support SSL')) return '; switch TLS on there (ssl = on), or set store.tls.mode to "off"';
+  if (text.includes('no encryption')) return '; set store.tls.mode to "verify"';
+  if (text.includes('valid client certificate')) return '; name one as store.tls.certificate, and store.tls.key';
+  if (text.includes('password must be a string'))
+    return '; the server asks for a password: write the URL with it to a file, and name that as store.urlFile';
+  return '';
+}
+
+/** The role may not do what is needed. */
+const NO_RIGHTS = '42501';
+
+/** An error that only the operator of the database can do something about, in their terms; others as they are. */
+export function withRights(error: unknown, { url: { user, database }, schema }: PostgresTarget): unknown {
+  const cause = error instanceof LocalError ? error.cause : error;
+  if (codeOf(cause) !== NO_RIGHTS) return error;
+  const advice = `make it the owner of the schema ${schema}, or grant create on database ${database} to ${user}`;
+  const text = `store.url: the role ${user} may not do what a node needs: ${textOf(cause)}; ${advice}`;
+  return new LocalError('CONFIGURATION', text, { cause });
 }
 
 /** SQLSTATE of an error of the server. */

@@ -19,7 +19,8 @@ create table ${schema}.clock (
   horizon bigint not null default 0,
   -- Counts the promotions and restorations of the database after which something was written.
   generation bigint not null default 0,
-  timeline text not null default ''
+  -- Where the last write was: the server, these tables, the timeline of the server's log.
+  place text not null default ''
 );
 insert into ${schema}.clock default values;
 create table ${schema}.generations (generation bigint primary key, version bigint not null);
@@ -55,7 +56,9 @@ end $$;
 create function ${schema}.write_entries(numbers int[], keys text[], texts text[], expected bigint[], writer text, token text)
 returns bigint[] language plpgsql as $$
 declare
-  line text := left(pg_walfile_name(pg_current_wal_lsn()), 8);
+  -- A promotion changes the timeline only, a restored dump the tables, and another server has another identifier.
+  here text := concat_ws(' ', (select system_identifier from pg_control_system()), '${schema}.clock'::regclass::oid,
+    left(pg_walfile_name(pg_current_wal_lsn()), 8));
   state ${schema}.clock%rowtype;
   latest bigint;
   known bigint;
@@ -68,7 +71,7 @@ begin
   perform ${schema}.fence(token);
   select * into state from ${schema}.clock for update;
   latest := state.version;
-  if state.timeline <> line then state.generation := state.generation + 1; end if;
+  if state.place <> here then state.generation := state.generation + 1; end if;
   results := array[latest, state.generation];
   while first <= count loop
     after := first;
@@ -105,7 +108,7 @@ begin
     first := after;
   end loop;
   if latest = state.version then return results; end if;
-  if state.timeline <> line then
+  if state.place <> here then
     insert into ${schema}.generations values (state.generation, state.version);
   end if;
   if latest / ${FORGET_EVERY} > state.version / ${FORGET_EVERY} and latest > ${REMEMBERED} then
@@ -113,8 +116,9 @@ begin
     delete from ${schema}.removed r where r.version <= state.horizon;
   end if;
   update ${schema}.clock
-    set version = latest, horizon = state.horizon, generation = state.generation, timeline = line;
-  perform pg_notify('${schema}', latest::text);
+    set version = latest, horizon = state.horizon, generation = state.generation, place = here;
+  -- A full queue would prevent the commit. It is full where somebody listens within a transaction that does not end.
+  if pg_notification_queue_usage() < 0.5 then perform pg_notify('${schema}', latest::text); end if;
   return results;
 end $$;`,
 ];
@@ -130,7 +134,9 @@ export async function migrate(client: Client, schema: string): Promise<void> {
   try {
     // Nodes that start at the same time wait for each other.
     await client.query(`select pg_advisory_xact_lock(hashtext($1))`, [`imxp ${schema}`]);
-    await client.query(`create schema if not exists ${schema}`);
+    // Whoever owns the schema need not be allowed to make one, and "if not exists" asks for that all the same.
+    const { rowCount } = await client.query('select from pg_namespace where nspname = $1', [schema]);
+    if (rowCount === 0) await client.query(`create schema ${schema}`);
     await client.query(
       `create table if not exists ${schema}.migrations (version int primary key, at timestamptz not null default now())`,
     );

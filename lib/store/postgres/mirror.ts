@@ -5,6 +5,9 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
+import { LocalError } from '../../errors.js';
+import { events } from '../../ops/events.js';
+import { lmdbDamage } from '../lmdb-file.js';
 import type { Entry, Listed } from '../store.js';
 
 /** What has become of a key. */
@@ -94,7 +97,7 @@ export class Mirror {
    * @returns false when it has no position, because it is made anew
    */
   async forward(changes: readonly MirrorChange[], to: MirrorPosition): Promise<boolean> {
-    const done = await this.#root.transaction(() => {
+    const done = await this.#transact(() => {
       const at = this.#state.get(POSITION)?.version;
       if (at === undefined) return false;
       // Another process may have been faster.
@@ -113,9 +116,11 @@ export class Mirror {
    * @returns false when another process is at it
    */
   async begin(token: string): Promise<boolean> {
-    return await this.#root.transaction(() => {
+    return await this.#transact(() => {
       const renewal = this.#renewals.get(RENEWAL);
-      if (renewal !== undefined && renewal.token !== token && Date.now() - renewal.at < ABANDONED_MS) return false;
+      // Whichever way the clock was set meanwhile, nobody waits for a process that has ended.
+      const recent = renewal !== undefined && Math.abs(Date.now() - renewal.at) < ABANDONED_MS;
+      if (recent && renewal.token !== token) return false;
       this.#renewals.putSync(RENEWAL, { token, at: Date.now() });
       this.#state.removeSync(POSITION);
       return true;
@@ -137,7 +142,7 @@ export class Mirror {
   ): Promise<readonly string[]> {
     const end = entries.at(-1)?.key;
     const changed: string[] = [];
-    await this.#root.transaction(() => {
+    await this.#transact(() => {
       this.#own(token);
       const wanted = new Map(entries.map((entry) => [entry.key, entry]));
       const from = after === undefined ? {} : { start: after, exclusiveStart: true };
@@ -160,15 +165,27 @@ export class Mirror {
 
   /** It is equal to what the database had at a position. @throws Error as {@link replace} */
   async settle(token: string, position: MirrorPosition): Promise<void> {
-    await this.#root.transaction(() => {
+    await this.#transact(() => {
       this.#own(token);
       this.#renewals.removeSync(RENEWAL);
       this.#state.putSync(POSITION, position);
     });
   }
 
+  /** @throws LocalError STORE_FAILED: the disk is full, for instance */
+  async #transact<T>(action: () => T): Promise<T> {
+    try {
+      return await this.#root.transaction(action);
+    } catch (cause) {
+      if (cause instanceof LocalError) throw cause;
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new LocalError('STORE_FAILED', `the copy of the store could not be written: ${message}`, { cause });
+    }
+  }
+
   #own(token: string): void {
-    if (this.#renewals.get(RENEWAL)?.token !== token) throw new Error('another process makes the copy anew');
+    if (this.#renewals.get(RENEWAL)?.token !== token)
+      throw new LocalError('STORE_FAILED', 'another process makes the copy anew');
     this.#renewals.putSync(RENEWAL, { token, at: Date.now() });
   }
 
@@ -182,12 +199,20 @@ export class Mirror {
   }
 }
 
-/** Opens the copy in a directory, which exists; an empty one when the machine has been started since. */
+/**
+ * Opens the copy in a directory, which exists; an empty one when the machine has been started since, or when it is
+ * damaged.
+ */
 export async function openMirror(path: string): Promise<Mirror> {
   const directory = join(path, DIRECTORY);
   const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => undefined);
   const known = await readFile(join(directory, BOOT), 'utf8').catch(() => undefined);
-  if (boot === undefined || boot !== known) {
+  const damage = boot === known ? lmdbDamage(join(directory, 'data.mdb')) : undefined;
+  if (damage !== undefined) {
+    const text = `the copy of the store in ${directory} is damaged: ${damage}; it is made anew`;
+    events.fault.publish({ session: 'store', error: new LocalError('STORE_FAILED', text) });
+  }
+  if (boot === undefined || boot !== known || damage !== undefined) {
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true, mode: 0o700 });
     if (boot !== undefined) await writeFile(join(directory, BOOT), boot, { mode: 0o600 });

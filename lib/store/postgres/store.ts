@@ -25,7 +25,7 @@ import {
   type StoreEngine,
   scopeOf,
 } from '../store.js';
-import { PostgresConnection, type PostgresTarget, postgresTarget } from './connection.js';
+import { PostgresConnection, type PostgresTarget, postgresTarget, withRights } from './connection.js';
 import { migrate } from './migrations.js';
 import { type Mirror, type MirrorChange, openMirror } from './mirror.js';
 
@@ -134,6 +134,14 @@ export class PostgresStore implements FencedStore {
 
   /** Makes the tables if need be, and the copy complete. @throws LocalError STORE_FAILED | CONFIGURATION */
   async load(): Promise<void> {
+    try {
+      await this.#load();
+    } catch (error) {
+      throw withRights(error, this.#target);
+    }
+  }
+
+  async #load(): Promise<void> {
     await this.#writer.run((client) => migrate(client, this.#target.schema));
     const position = this.#mirror.position;
     if (position !== undefined) {

@@ -199,7 +199,7 @@ describe('store/postgres', function () {
     const before = store.revision('lost');
     // As after a promotion of a standby that had not received the last commit, and further writes there.
     await server().query(`delete from ${schema}.entries where key = 'lost'`);
-    await server().query(`update ${schema}.clock set version = 1, timeline = 'x'`);
+    await server().query(`update ${schema}.clock set version = 1, place = 'x'`);
     const other = await node('b');
     await other.put('later', 1);
     await other.put('later', 2);
