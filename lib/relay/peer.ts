@@ -65,6 +65,7 @@ const NOT_INITIAL: Reply = { code: 501, text: 'only attach and bind may come wit
 export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   readonly id: string;
   readonly traffic: Traffic | undefined;
+  readonly clusterPeer: boolean;
   readonly #channel: MeshChannel;
   readonly #dialect: Dialect;
   readonly #context: Context;
@@ -84,8 +85,9 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
   constructor(channel: MeshChannel, dialect: Dialect, context: Context, ended: (channel: MeshChannel) => void) {
     const { limits } = context;
     this.id = channel.id;
+    this.clusterPeer = isClusterPeer(channel.identity);
     // The other node counts what it was given by somebody else.
-    this.traffic = isClusterPeer(channel.identity) ? undefined : context.traffic;
+    this.traffic = this.clusterPeer ? undefined : context.traffic;
     this.#channel = channel;
     this.#dialect = dialect;
     this.#context = context;

@@ -24,6 +24,8 @@ export interface DataOrigin {
   readonly id: string;
   /** Counter of the answers, if any. */
   readonly traffic?: Traffic | undefined;
+  /** Whether it came from another node of this domain, which counts and publishes it where it came in. */
+  readonly clusterPeer?: boolean;
   /** Whether the sender was told `ok` in advance. */
   readonly repliesImmediately?: boolean;
   /**
@@ -309,8 +311,8 @@ function payloadOf(data: Data, changed: boolean, profile: string, origin: DataOr
 }
 
 /** Returns the start time if there is a subscriber to it; else 0. */
-function begun({ traffic }: DataOrigin): number {
-  if (tracing()) return performance.now();
+function begun({ traffic, clusterPeer }: DataOrigin): number {
+  if (clusterPeer !== true && tracing()) return performance.now();
   return traffic === undefined ? 0 : traffic.begin();
 }
 
@@ -325,5 +327,6 @@ function answered(
 ): void {
   if (origin.traffic !== undefined) origin.traffic.answered(hop, octets, reply?.code, sentAt);
   // A listener that was added in between is told no time.
-  if (tracing()) forwarded(origin.id, octets, data, reply, sentAt === 0 ? 0 : performance.now() - sentAt);
+  if (origin.clusterPeer !== true && tracing())
+    forwarded(origin.id, octets, data, reply, sentAt === 0 ? 0 : performance.now() - sentAt);
 }

@@ -10,7 +10,7 @@ import { pause } from '../../lib/transport/backoff.js';
 import { COMPONENT_DOMAIN, COMPONENT_SECRET, prosody, type XmppServer } from '../interop/xmpp-peers.js';
 import { missingPackages } from '../support/debian.js';
 import { freePort } from '../support/free-port.js';
-import { Workshop } from '../support/node-process.js';
+import { lonely, Workshop } from '../support/node-process.js';
 import { cpuSeconds, median, seconds } from './measure.js';
 
 export interface GatewayResult {
@@ -104,13 +104,7 @@ export async function gateway(count: number, say: (text: string) => void): Promi
     await server.start();
     const relay = await workshop.node(
       'relay',
-      (port) => ({
-        domains: [COMPONENT_DOMAIN, MESH_DOMAIN],
-        listen: [{ port }],
-        store: { type: 'lmdb', path: 'var' },
-        mesh: { dns: { enabled: false } },
-        policy: { gateways: { [MESH_DOMAIN]: GATEWAY } },
-      }),
+      lonely({ domains: [COMPONENT_DOMAIN, MESH_DOMAIN], policy: { gateways: { [MESH_DOMAIN]: GATEWAY } } }),
       await freePort(),
     );
     await workshop.account(relay, FRED, 'rock');

@@ -1,7 +1,7 @@
 /** How long the program takes to start: a short command beside Node itself, and a relay until it is ready. */
 import { spawnSync } from 'node:child_process';
 import { freePort } from '../support/free-port.js';
-import { Workshop } from '../support/node-process.js';
+import { lonely, Workshop } from '../support/node-process.js';
 import { PROGRAM } from '../support/program.js';
 import { median, residentOctets } from './measure.js';
 
@@ -20,16 +20,7 @@ export async function start(quick: boolean, say: (text: string) => void): Promis
   say('  start');
   const workshop = await Workshop.open();
   try {
-    const node = await workshop.node(
-      'relay',
-      (port) => ({
-        domains: ['example.com'],
-        listen: [{ transport: 'tcp', host: '127.0.0.1', port }],
-        store: { type: 'lmdb', path: 'var/relay' },
-        mesh: { dns: { enabled: false } },
-      }),
-      await freePort(),
-    );
+    const node = await workshop.node('relay', lonely(), await freePort());
     const [floor, version, help, ready, resident]: number[][] = [[], [], [], [], []];
     for (let round = 0; round < (quick ? 5 : 15); round += 1) {
       floor?.push(run(['-e', '0']));

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { failureOf } from '../support/failure.js';
-import { freePort } from '../support/free-port.js';
-import { type Finished, type NodeProcess, Workshop } from '../support/node-process.js';
+import { type Finished, lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 import { passwordOf } from '../support/relay-fixture.js';
 
 const FRED = 'fred@example.com';
@@ -18,14 +17,7 @@ describe('imxp account access', function () {
 
   before(async () => {
     workshop = await Workshop.open();
-    const port = await freePort();
-    const config = {
-      domains: ['example.com'],
-      listen: [{ transport: 'tcp', host: '127.0.0.1', port }],
-      store: { type: 'lmdb', path: 'var/example.com' },
-      mesh: { dns: { enabled: false } },
-    };
-    relay = await workshop.node('example.com', () => config, port);
+    relay = await workshop.node('example.com', lonely());
     for (const address of [FRED, WILMA]) await workshop.account(relay, address, passwordOf(address));
     await relay.start();
     [fred, wilma] = (await Promise.all(

@@ -13,14 +13,7 @@ describe('imxp bench', function () {
 
   before(async () => {
     workshop = await Workshop.open();
-    node = await workshop.node('mesh', (port) => ({
-      domains: ['example.com'],
-      listen: [{ host: '127.0.0.1', port }],
-      store: { type: 'lmdb', path: 'var' },
-      mesh: { dns: { enabled: false } },
-    }));
-    for (const address of [FRED, WILMA]) await workshop.account(node, address, PASSWORD);
-    await node.start();
+    node = await workshop.relay([FRED, WILMA], PASSWORD);
   });
 
   after(() => workshop.close());

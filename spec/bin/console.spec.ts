@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { buildWeb } from '../../web/build.js';
-import { Workshop } from '../support/node-process.js';
+import { lonely, Workshop } from '../support/node-process.js';
 
 describe('imxp console', function () {
   this.timeout(180_000);
@@ -14,13 +14,7 @@ describe('imxp console', function () {
 
   after(() => workshop.close());
 
-  const configuration = (name: string, more: object) => (port: number) => ({
-    domains: ['example.com'],
-    listen: [{ host: '127.0.0.1', port }],
-    store: { type: 'lmdb', path: name },
-    mesh: { dns: { enabled: false } },
-    ...more,
-  });
+  const configuration = (name: string, more: object) => lonely({ store: { type: 'lmdb', path: name }, ...more });
 
   it('prints a URL whose token works, of a node with workers as well', async () => {
     const node = await workshop.node('with', configuration('with', { admin: { port: 0 }, workers: 2 }));

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { expect } from 'chai';
 import type { Diagnosis } from '../../bin/support/diagnosis.js';
 import { freePort } from '../support/free-port.js';
-import { Workshop } from '../support/node-process.js';
+import { lonely, Workshop } from '../support/node-process.js';
 
 describe('imxp doctor', function () {
   this.timeout(120_000);
@@ -21,15 +21,9 @@ describe('imxp doctor', function () {
     await workshop.close();
   });
 
-  const config = (port: number, more: object = {}): object => ({
-    domains: ['example.com'],
-    listen: [{ host: '127.0.0.1', port }],
-    tls: { certificate: 'certs/example.com.crt', key: 'certs/example.com.key', authority: 'certs/ca.crt' },
-    sasl: { mechanisms: ['DIGEST-MD5'] },
-    store: { type: 'lmdb', path: 'var' },
-    mesh: { dns: { enabled: false } },
-    ...more,
-  });
+  const tls = { certificate: 'certs/example.com.crt', key: 'certs/example.com.key', authority: 'certs/ca.crt' };
+  const config = (port: number, more: object = {}): object =>
+    lonely({ tls, sasl: { mechanisms: ['DIGEST-MD5'] }, ...more })(port);
 
   async function examined(given: object): Promise<{ code: number | null; found: Diagnosis[] }> {
     await workshop.file('mesh.json', JSON.stringify(given));

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { LOG_KINDS } from '../../lib/admin/log-readers.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
-import { type Command, type LogLine, type NodeProcess, Workshop } from '../support/node-process.js';
+import { type Command, type LogLine, lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 
 const FRED = 'fred@example.com';
 const WILMA = 'wilma@example.com';
@@ -24,13 +24,7 @@ describe('imxp events', function () {
   after(() => workshop.close());
 
   async function started(name: string, more: object): Promise<NodeProcess> {
-    const node = await workshop.node(name, (port) => ({
-      domains: ['example.com'],
-      listen: [{ host: '127.0.0.1', port }],
-      store: { type: 'lmdb', path: name },
-      mesh: { dns: { enabled: false } },
-      ...more,
-    }));
+    const node = await workshop.node(name, lonely({ store: { type: 'lmdb', path: name }, ...more }));
     for (const address of [FRED, WILMA]) await workshop.account(node, address, PASSWORD);
     return await node.start();
   }
@@ -123,17 +117,27 @@ describe('imxp events', function () {
     await node.stop();
   });
 
-  it('shows the messages of all workers', async () => {
+  it('shows each message once, with the worker that it came in at, whichever processes it went through', async () => {
     const node = await started('workers', { workers: 2 });
-    const forwards = await reading(node, '--json', '--level', 'debug', '--kind', 'relay:forward', '--count', '2');
-    const fred = await attached(node, FRED);
-    const wilma = await attached(node, WILMA);
-    for (const one of [fred, wilma]) one.receive(() => {});
-    await fred.send({ to: WILMA, content: '1' });
-    await wilma.send({ to: FRED, content: '2' });
+    const forwards = await reading(node, '--json', '--level', 'debug', '--kind', 'relay:forward', '--count', '6');
+    const [fred, wilma, bowler] = [
+      await attached(node, FRED),
+      await attached(node, WILMA),
+      await attached(node, 'fred/bowling@example.com'),
+    ];
+    const all = [fred, wilma, bowler];
+    for (const one of all) one.receive(() => {});
+    const pairs = all.flatMap((from) => all.filter((to) => to !== from).map((to) => [from, to] as const));
+    for (const [from, to] of pairs) await from.send({ to: to.address, content: 'Bowling tonight?' });
     await forwards.finished();
     const lines = linesOf(forwards);
-    expect(lines.every(({ worker }) => /^w[12]$/.test(String(worker)))).to.equal(true);
+    expect(lines.map(({ originator, recipients }) => [originator, recipients])).to.have.deep.members(
+      pairs.map(([from, to]) => [from.address, [to.address]]),
+    );
+    expect(lines.map(({ worker }) => worker)).to.satisfy((workers: unknown[]) =>
+      workers.every((worker) => /^w[12]$/.test(String(worker))),
+    );
+    expect(new Set(lines.map(({ worker }) => worker)).size, 'the sessions are at both workers').to.equal(2);
     expect(node.lines.some(({ level }) => level === 'debug')).to.equal(false);
     await node.stop();
   });

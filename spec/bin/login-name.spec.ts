@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import { type NodeProcess, Workshop } from '../support/node-process.js';
+import { lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 
 const FRED = 'fred@example.com';
 const WILMA = 'wilma@example.com';
@@ -14,13 +14,7 @@ describe('--login-name', function () {
 
   before(async () => {
     workshop = await Workshop.open();
-    node = await workshop.node('mesh', (port) => ({
-      domains: ['example.com'],
-      listen: [{ host: '127.0.0.1', port }],
-      sasl: { mechanisms: ['DIGEST-MD5'] },
-      store: { type: 'lmdb', path: 'var' },
-      mesh: { dns: { enabled: false } },
-    }));
+    node = await workshop.node('mesh', lonely({ sasl: { mechanisms: ['DIGEST-MD5'] } }));
     await workshop.file('secrets/fred', `${PASSWORD}\n`);
   });
 

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { TestAuthority } from '../support/certificates.js';
 import { readDocument } from '../support/documents.js';
 import { freePort } from '../support/free-port.js';
-import { type Finished, type NodeProcess, Workshop } from '../support/node-process.js';
+import { type Finished, lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 import { RUN_PROGRAM } from '../support/program.js';
 
 interface Row {
@@ -52,13 +52,7 @@ describe('mishaps of operators', function () {
     await workshop.close();
   });
 
-  const config = (more: object = {}): object => ({
-    domains: ['example.com'],
-    listen: [{ host: '127.0.0.1', port: 0 }],
-    store: { type: 'memory' },
-    mesh: { dns: { enabled: false } },
-    ...more,
-  });
+  const config = (more: object = {}): object => lonely({ store: { type: 'memory' }, ...more })(0);
 
   async function run(words: readonly string[], given: object | string): Promise<Finished> {
     const text = typeof given === 'string' ? given : JSON.stringify(given);

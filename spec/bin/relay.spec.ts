@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type NodeProcess, Workshop } from '../support/node-process.js';
+import { lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 
 describe('imxp relay', function () {
   this.timeout(60_000);
@@ -7,13 +7,7 @@ describe('imxp relay', function () {
   let workshop: Workshop;
   let node: NodeProcess;
 
-  const config = (port: number, more: object = {}): object => ({
-    domains: ['example.com'],
-    listen: [{ transport: 'tcp', host: '127.0.0.1', port }],
-    store: { type: 'memory' },
-    mesh: { dns: { enabled: false } },
-    ...more,
-  });
+  const config = (port: number, more: object = {}): object => lonely({ store: { type: 'memory' }, ...more })(port);
 
   before(async () => {
     workshop = await Workshop.open();

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
-import { type NodeProcess, Workshop } from '../support/node-process.js';
+import { lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 import { RUN_PROGRAM } from '../support/program.js';
 
 describe('imxp status and imxp top', function () {
@@ -10,17 +10,10 @@ describe('imxp status and imxp top', function () {
   let node: NodeProcess;
   let url = '';
 
-  const config = (port: number, more: object = {}): object => ({
-    domains: ['example.com'],
-    listen: [{ host: '127.0.0.1', port }],
-    store: { type: 'memory' },
-    mesh: {
-      routes: [{ domain: 'rubble.com', relays: ['tcp://127.0.0.1:1'], tls: 'off' }],
-      dns: { enabled: false },
-    },
-    admin: { port: 0 },
-    ...more,
-  });
+  const routes = [{ domain: 'rubble.com', relays: ['tcp://127.0.0.1:1'], tls: 'off' }];
+  const mesh = { routes, dns: { enabled: false } };
+  const config = (port: number, more: object = {}): object =>
+    lonely({ store: { type: 'memory' }, mesh, admin: { port: 0 }, ...more })(port);
 
   before(async () => {
     workshop = await Workshop.open();

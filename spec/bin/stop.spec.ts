@@ -3,7 +3,7 @@ import { open, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { freePort } from '../support/free-port.js';
-import { type NodeProcess, Workshop } from '../support/node-process.js';
+import { lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 import { attach } from '../support/raw-documents.js';
 import { RawPeer } from '../support/raw-peer.js';
 
@@ -29,16 +29,11 @@ describe('stopping a node whose peers do not answer', function () {
       relays: [`tcp://127.0.0.1:${port}`],
       tls: 'off',
     };
-    node = await workshop.node('mesh', (own) => ({
-      domains: ['example.com'],
-      listen: [{ host: '127.0.0.1', port: own }],
-      store: { type: 'lmdb', path: 'var' },
+    node = await workshop.relay(['fred@example.com'], PASSWORD, {
       mesh: { routes: [route], dns: { enabled: false } },
       admin: { port: 0 },
       limits: { node: { drainTimeoutMs: STOP_MS } },
-    }));
-    await workshop.account(node, 'fred@example.com', PASSWORD);
-    await node.start();
+    });
   });
 
   afterEach(async () => {
@@ -82,16 +77,16 @@ describe('stopping a node whose peers do not answer', function () {
       console.log('      skipped: there is no mkfifo here');
       return this.skip();
     }
-    const stuck = await workshop.node('stuck', (own) => ({
-      domains: ['example.com'],
-      listen: [{ host: '127.0.0.1', port: own }],
-      // A warning, which says when the configuration was read.
-      sasl: { mechanisms: [] },
-      tls: { revoked: fifo },
-      store: { type: 'memory' },
-      mesh: { dns: { enabled: false } },
-      limits: { node: { drainTimeoutMs: 200 } },
-    }));
+    const stuck = await workshop.node(
+      'stuck',
+      lonely({
+        // A warning, which says when the configuration was read.
+        sasl: { mechanisms: [] },
+        tls: { revoked: fifo },
+        store: { type: 'memory' },
+        limits: { node: { drainTimeoutMs: 200 } },
+      }),
+    );
     const command = workshop.command(['relay', '--config', stuck.config]);
     await writeFile(fifo, '0');
     await command.seen((output) => (output.includes('warning') ? true : undefined), 'warns', 20_000);

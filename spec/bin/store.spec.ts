@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
-import { type NodeProcess, Workshop } from '../support/node-process.js';
+import { lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 
 const FRED = 'fred@example.com';
 const WILMA = 'wilma@example.com';
@@ -13,12 +13,7 @@ describe('imxp store backup', function () {
   let workshop: Workshop;
   let node: NodeProcess;
 
-  const config = (path: string) => (port: number) => ({
-    domains: ['example.com'],
-    listen: [{ host: '127.0.0.1', port }],
-    store: { type: 'lmdb', path },
-    mesh: { dns: { enabled: false } },
-  });
+  const config = (path: string) => lonely({ store: { type: 'lmdb', path } });
 
   before(async () => {
     workshop = await Workshop.open();

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { TransportError } from '../../lib/errors.js';
 import type { AccessEntry } from '../../lib/imxp/vocabulary/access.js';
-import { type NodeProcess, Workshop } from '../support/node-process.js';
+import { lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 import { passwordOf } from '../support/relay-fixture.js';
 
 const SETS = 1000;
@@ -45,14 +45,7 @@ describe('access lists and SIGKILL', function () {
 
   before(async () => {
     workshop = await Workshop.open();
-    node = await workshop.node('mesh', (port) => ({
-      domains: ['example.com'],
-      listen: [{ transport: 'tcp', host: '127.0.0.1', port }],
-      sasl: { mechanisms: ['DIGEST-MD5'] },
-      store: { type: 'lmdb', path: 'var' },
-      mesh: { dns: { enabled: false } },
-      log: { level: 'info' },
-    }));
+    node = await workshop.node('mesh', lonely({ sasl: { mechanisms: ['DIGEST-MD5'] } }));
     await Promise.all(OWNERS.map((owner) => workshop.account(node, owner, passwordOf(owner))));
   });
   after(async () => await workshop?.close());

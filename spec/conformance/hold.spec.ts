@@ -101,15 +101,7 @@ describe('held messages and SIGKILL', function () {
 
   before(async () => {
     workshop = await Workshop.open();
-    node = await workshop.node('mesh', (port) => ({
-      domains: ['example.com'],
-      listen: [{ transport: 'tcp', host: '127.0.0.1', port }],
-      store: { type: 'lmdb', path: 'var' },
-      mesh: { dns: { enabled: false } },
-      admin: { port: 0 },
-    }));
-    for (const address of [FRED, WILMA, BARNEY]) await workshop.account(node, address, PASSWORD);
-    await node.start();
+    node = await workshop.relay([FRED, WILMA, BARNEY], PASSWORD, { admin: { port: 0 } });
   });
   after(() => workshop.close());
   afterEach(async () => {

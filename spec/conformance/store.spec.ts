@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { freePort } from '../support/free-port.js';
-import { type NodeProcess, Workshop } from '../support/node-process.js';
+import { lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 
 describe('the store of a relay', function () {
   this.timeout(120_000);
@@ -14,12 +14,7 @@ describe('the store of a relay', function () {
   });
   afterEach(() => workshop.close());
 
-  const config = (port: number, path = 'var'): object => ({
-    domains: ['example.com'],
-    listen: [{ transport: 'tcp', host: '127.0.0.1', port }],
-    store: { type: 'lmdb', path },
-    mesh: { dns: { enabled: false } },
-  });
+  const config = (port: number, path = 'var'): object => lonely({ store: { type: 'lmdb', path } })(port);
 
   it('can be used by one relay at a time, and by the next as soon as the first has ended in whatever way', async () => {
     const first: NodeProcess = await workshop.node('first', config);

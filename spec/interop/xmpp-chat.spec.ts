@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { INSTALL_TIMEOUT_MS, missingPackages } from '../support/debian.js';
-import { Workshop } from '../support/node-process.js';
+import { lonely, Workshop } from '../support/node-process.js';
 import { RUN_PROGRAM } from '../support/program.js';
 import { HAS_TERMINAL, Terminal } from '../support/terminal.js';
 import { within } from '../support/within.js';
@@ -49,13 +49,13 @@ describe('imxp chat with profanity over the gateway to XMPP', function () {
     await mkdir(workshop.path('server'));
     server = await prosody(workshop.path('server'), [COMPONENT_DOMAIN, OTHER_DOMAIN]);
     await server.start();
-    const relay = await workshop.node('relay', (port) => ({
-      domains: [COMPONENT_DOMAIN, OTHER_DOMAIN, MESH_DOMAIN],
-      listen: [{ port }],
-      store: { type: 'lmdb', path: 'var' },
-      mesh: { dns: { enabled: false } },
-      policy: { gateways: { [MESH_DOMAIN]: GATEWAY } },
-    }));
+    const relay = await workshop.node(
+      'relay',
+      lonely({
+        domains: [COMPONENT_DOMAIN, OTHER_DOMAIN, MESH_DOMAIN],
+        policy: { gateways: { [MESH_DOMAIN]: GATEWAY } },
+      }),
+    );
     for (const address of [FRED, WILMA, GATEWAY]) await workshop.account(relay, address, 'rock');
     await relay.start();
     url = `tcp://127.0.0.1:${relay.port}`;

@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { PresenceInfo } from '../../lib/endpoint/presence-info.js';
 import { INSTALL_TIMEOUT_MS, missingPackages } from '../support/debian.js';
-import { type Command, type NodeProcess, Workshop } from '../support/node-process.js';
+import { type Command, lonely, type NodeProcess, Workshop } from '../support/node-process.js';
 import { within } from '../support/within.js';
 import {
   COMPONENT_DOMAIN,
@@ -88,13 +88,13 @@ describe('the gateway to XMPP, in a bad world', function () {
     await mkdir(workshop.path('server'));
     server = await prosody(workshop.path('server'));
     await server.start();
-    relay = await workshop.node('relay', (port) => ({
-      domains: [COMPONENT_DOMAIN, MESH_DOMAIN],
-      listen: [{ port }],
-      store: { type: 'lmdb', path: 'var' },
-      mesh: { dns: { enabled: false } },
-      policy: { gateways: { [MESH_DOMAIN]: GATEWAY } },
-    }));
+    relay = await workshop.node(
+      'relay',
+      lonely({
+        domains: [COMPONENT_DOMAIN, MESH_DOMAIN],
+        policy: { gateways: { [MESH_DOMAIN]: GATEWAY } },
+      }),
+    );
     await workshop.account(relay, FRED, 'rock');
     await workshop.account(relay, GATEWAY, 'pit');
     await relay.start();

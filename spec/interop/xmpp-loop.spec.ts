@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { INSTALL_TIMEOUT_MS, missingPackages } from '../support/debian.js';
-import { type Command, Workshop } from '../support/node-process.js';
+import { type Command, lonely, Workshop } from '../support/node-process.js';
 import { COMPONENT_SECRET, prosody, type XmppServer } from './xmpp-peers.js';
 
 const FRED = 'fred@example.com';
@@ -40,13 +40,13 @@ describe('a loop of two gateways to XMPP', function () {
     );
     await server.start();
     const account = (mesh: string) => `imxp=gateway@${mesh}`;
-    const relay = await workshop.node('relay', (port) => ({
-      domains: ['example.com', ...GATEWAYS.map(({ mesh }) => mesh)],
-      listen: [{ port }],
-      store: { type: 'lmdb', path: 'var' },
-      mesh: { dns: { enabled: false } },
-      policy: { gateways: Object.fromEntries(GATEWAYS.map(({ mesh }) => [mesh, account(mesh)])) },
-    }));
+    const relay = await workshop.node(
+      'relay',
+      lonely({
+        domains: ['example.com', ...GATEWAYS.map(({ mesh }) => mesh)],
+        policy: { gateways: Object.fromEntries(GATEWAYS.map(({ mesh }) => [mesh, account(mesh)])) },
+      }),
+    );
     for (const address of [FRED, ...GATEWAYS.map(({ mesh }) => account(mesh))])
       await workshop.account(relay, address, 'rock');
     await relay.start();

@@ -11,6 +11,7 @@ import { freePort } from './free-port.js';
 import { PROGRAM, RUN_PROGRAM } from './program.js';
 import { within } from './within.js';
 
+/** A node with workers is three programs that load at a time, on a machine that may be busy. */
 const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 15_000;
 
@@ -245,6 +246,21 @@ function lineOf(line: string): LogLine {
 }
 
 /** A temporary directory with everything the processes of one spec file need. */
+/**
+ * Returns the configuration of a relay of example.com that looks for no other relay, for {@link Workshop.node}.
+ *
+ * @param more of it, or instead of it
+ */
+export function lonely(more: object = {}): (port: number) => object {
+  return (port) => ({
+    domains: ['example.com'],
+    listen: [{ port }],
+    store: { type: 'lmdb', path: 'var' },
+    mesh: { dns: { enabled: false } },
+    ...more,
+  });
+}
+
 export class Workshop {
   readonly directory: string;
   readonly #nodes: NodeProcess[] = [];
@@ -314,13 +330,7 @@ export class Workshop {
 
   /** A relay of example.com with accounts, which keeps everything over a restart; started. @param more of its configuration */
   async relay(accounts: readonly string[], password: string, more: object = {}): Promise<NodeProcess> {
-    const node = await this.node('mesh', (port) => ({
-      domains: ['example.com'],
-      listen: [{ port }],
-      store: { type: 'lmdb', path: 'var' },
-      mesh: { dns: { enabled: false } },
-      ...more,
-    }));
+    const node = await this.node('mesh', lonely(more));
     for (const address of accounts) await this.account(node, address, password);
     return await node.start();
   }
