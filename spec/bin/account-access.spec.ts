@@ -24,7 +24,7 @@ describe('imxp account access', function () {
       [FRED, WILMA].map((address) =>
         Endpoint.connect({
           address,
-          relay: `tcp://127.0.0.1:${port}`,
+          relay: `tcp://127.0.0.1:${relay.port}`,
           password: passwordOf(address),
           tls: 'off',
         }),
