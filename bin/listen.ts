@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Delivery } from '../lib/endpoint/delivery.js';
 import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import { RemoteProtocolError, type Reply } from '../lib/errors.js';
@@ -36,6 +36,7 @@ interface ListenOptions extends EndpointCommandOptions, SecureCommandOptions {
   readonly json?: boolean;
   readonly raw?: boolean;
   readonly override?: boolean;
+  readonly queueGroup?: boolean;
   readonly count?: number;
   readonly output?: string;
 }
@@ -165,12 +166,13 @@ async function listen(_: string | undefined, options: ListenOptions): Promise<vo
   const settings = { ...(await endpointOptions(address, options)), ...(await secureFiles(options)) };
   if (directory !== undefined) await mkdir(directory, { recursive: true });
   // One after another, each answered when it is written; that is also when the relay may send more.
-  const endpoint = await attach(settings, { autoAccept: false, reconnect: true, override: options.override ?? false });
+  const { override = false, queueGroup = false } = options;
+  const endpoint = await attach(settings, { autoAccept: false, reconnect: true, override, queueGroup });
   const leave = (): void => void endpoint.close();
   process.once('SIGINT', leave);
   process.once('SIGTERM', leave);
   // Printed after the handlers are set: whoever reads it may send a signal at once.
-  narrate(endpoint, address);
+  narrate(endpoint, endpoint.address);
   const output = new Output(options);
   let taken = 0;
   try {
@@ -206,7 +208,13 @@ export function register(program: Command): void {
       '--output <dir>',
       'store the content of each message in a file in this directory, under a number, its sender and its own name',
     )
-    .option('--override', 'replace another program that is attached under this address');
+    .addOption(new Option('--override', 'replace another program that is attached under this address'))
+    .addOption(
+      new Option(
+        '--queue-group',
+        'share what arrives with other programs that do the same: each message goes to one of them',
+      ).conflicts('override'),
+    );
   withEndpoint(withIdentity(command)).action(listen);
   explain(command, {
     about: `For an instant message, its subject and content are shown. A message is accepted as soon as it is written; only then does
@@ -225,6 +233,7 @@ in --trust. Messages encrypted for others are refused.`,
       'imxp listen barney@rubble.com --json --count 1 | jq -r .content',
       'imxp listen barney@rubble.com --override        # replaces another program',
       'imxp listen barney@rubble.com --output inbox    # one file per message',
+      'imxp listen orders@rubble.com --queue-group     # in as many terminals as you like',
       'imxp listen barney@rubble.com --trust certs/ca.crt \\\n      --identity certs/barney@rubble.com.crt',
     ],
     see: ['imxp send', 'imxp chat', 'imxp access'],

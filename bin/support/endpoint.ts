@@ -106,6 +106,7 @@ export interface AttachOptions {
   readonly autoAccept?: boolean;
   readonly reconnect?: boolean | ReconnectOptions;
   readonly override?: boolean;
+  readonly queueGroup?: boolean;
 }
 
 /** Adds the option of commands that somebody without an account can use. */

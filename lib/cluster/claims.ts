@@ -3,9 +3,9 @@
  * A claim is an attach on a channel of its own, which ends with the node: then the center takes all its claims back.
  */
 import type { Reply } from '../errors.js';
+import { wishOptions } from '../imxp/attach-options.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Attach, Option, Terminate } from '../imxp/operation.js';
-import { sendOnlyOption } from '../imxp/send-only.js';
 import { newTransId } from '../imxp/trans-id.js';
 import type { RelayChannel } from '../mesh/channel.js';
 import { Link } from '../mesh/link.js';
@@ -90,12 +90,12 @@ export class Claims {
    * @param lost called when the center gives it to another node
    * @returns the number of the claim, or why it was refused
    */
-  claim(key: string, { override, sendOnly }: ClaimWish, lost: (claim: number) => void): Promise<number | Reply> {
+  claim(key: string, { override, ...wishes }: ClaimWish, lost: (claim: number) => void): Promise<number | Reply> {
     const channel = this.#channel;
     if (channel === undefined) return Promise.resolve(UNAVAILABLE);
     const transID = newTransId(this.#held);
     this.#held.add(transID);
-    const options = [...(override ? [OVERRIDE] : []), ...(sendOnly ? [sendOnlyOption()] : [])];
+    const options = [...(override ? [OVERRIDE] : []), ...wishOptions(wishes)];
     return new Promise((resolve) => {
       this.#request(channel, { type: 'attach', endpoint: key, transID, options }, (answer) => {
         // At once: the center may take it back with the next octets.

@@ -99,6 +99,11 @@ export function findingsOf(issue: Issue, root: unknown, known: KnownKeysAt): Fin
     case 'invalid_union':
       // A discriminated union lists the values of its discriminator.
       if ('options' in issue && Array.isArray(issue.options)) return finding(choice(issue.options, input));
+      // Something within is wrong with the one form that has the right kind of value.
+      for (const issues of issue.errors) {
+        if (issues.length === 0 || issues.some(({ path }) => path.length === 0)) continue;
+        return issues.flatMap((one) => findingsOf({ ...one, path: [...issue.path, ...one.path] }, root, known));
+      }
       return finding(`${typeof input === 'string' ? `${JSON.stringify(input)} is ` : ''}${issue.message}`);
     case 'invalid_key': {
       const first = issue.issues[0];

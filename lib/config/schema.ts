@@ -84,6 +84,19 @@ const sasl = z.strictObject({
     ),
 });
 
+const sharedDelivery = z.enum(['first', 'latest', 'all', 'one']);
+const DELIVERY_FORMS = 'neither one of first, latest, all and one, nor a list of rules';
+const deliveryRules = z.array(
+  z.strictObject({
+    addresses: z
+      .array(addressPatternSchema)
+      .min(1)
+      .optional()
+      .describe('addresses and patterns of them that the rule is for; default: all that no rule before it matches'),
+    delivery: sharedDelivery.describe('who receives for them'),
+  }),
+);
+
 const policy = z
   .strictObject({
     bindCheck: z
@@ -122,11 +135,13 @@ const policy = z
         'domains served here with the identity to which all their endpoints and services belong; it attaches as "*@domain"',
       ),
     delivery: z
-      .enum(['first', 'latest', 'all', 'one'])
+      .union([sharedDelivery, deliveryRules], {
+        error: ({ input }) => (Array.isArray(input) ? undefined : DELIVERY_FORMS),
+      })
       // core-01 §4.4.4.1 step 3.3 asks for an application that is attached as the recipient.
       .default('first')
       .describe(
-        'who receives for fred@example.com while only programs under subaddresses of it (fred/laptop@example.com) are attached: "first" nobody, since the first program that attaches as the address itself receives for it; "latest" the program that attached last; "all" each of them; "one" one of them in turn, and the next where that one is busy or gone. Programs that only send receive nothing',
+        'who receives for fred@example.com while only programs under subaddresses of it (fred/laptop@example.com) are attached: "first" nobody, since the first program that attaches as the address itself receives for it; "latest" the program that attached last; "all" each of them; "one" one of them in turn, and the next where that one is busy or gone. A list of rules says it by address, the first that matches counts: [{"addresses": ["orders@example.com"], "delivery": "one"}, {"delivery": "latest"}]. Programs that only send receive nothing; those that attach as a queue group share what arrives whatever is said here',
       ),
     statusRequest: z
       .enum(['on', 'border', 'off'])

@@ -4,8 +4,8 @@
  */
 import { LocalError } from '../errors.js';
 import { addressOf, wholeDomain } from '../imxp/address.js';
+import { type AttachWishes, wishOptions } from '../imxp/attach-options.js';
 import type { Attach, Option } from '../imxp/operation.js';
-import { sendOnlyOption } from '../imxp/send-only.js';
 import { newTransId } from '../imxp/trans-id.js';
 import { givenAddress } from './address.js';
 
@@ -42,9 +42,8 @@ function overriding(): Option {
   };
 }
 
-export interface AttachConditions {
+export interface AttachConditions extends AttachWishes {
   readonly override?: boolean;
-  readonly sendOnly?: boolean;
 }
 
 /** Attachments on one session. */
@@ -64,12 +63,11 @@ export class SessionAttachments {
    * Returns the operation that attaches an address, which counts as attached from now on.
    *
    * @param override replaces another application that is attached as this address (RFC 3342 §1)
-   * @param sendOnly says that nothing is to be delivered beyond answers (D-CORE-49)
    */
-  attach(address: string, { override, sendOnly }: AttachConditions = {}): Attach {
+  attach(address: string, { override, ...wishes }: AttachConditions = {}): Attach {
     const transID = newTransId();
     this.#byKey.set(givenAddress(address).key, { address, transID });
-    const options = [...(override === true ? [overriding()] : []), ...(sendOnly === true ? [sendOnlyOption()] : [])];
+    const options = [...(override === true ? [overriding()] : []), ...wishOptions(wishes)];
     return { type: 'attach', endpoint: address, transID, options };
   }
 

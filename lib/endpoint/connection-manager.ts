@@ -140,7 +140,8 @@ export class ConnectionManager {
   }
 
   get #conditions(): AttachConditions {
-    return { override: this.#override, sendOnly: this.#options.settings.sendOnly };
+    const { sendOnly, queueGroup } = this.#options.settings;
+    return { override: this.#override, sendOnly, queueGroup };
   }
 
   /** Closes the endpoint in order; see {@link Endpoint.close}. */

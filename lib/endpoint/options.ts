@@ -155,6 +155,12 @@ export interface EndpointOptions {
    * refuses subaddresses it attaches as `address` itself, unless another program has it (554). Default: false.
    */
   readonly sendOnly?: boolean;
+  /**
+   * This program is one of several that share what arrives for `address`, each message to one of them (D-CORE-50): a queue
+   * group. It attaches under a subaddress of its own, which is in {@link Endpoint.addresses}, unless `address` has one. While a
+   * program is attached as exactly the account's address, that one receives. Default: false.
+   */
+  readonly queueGroup?: boolean;
   /** Ends the attempt to connect; it has no effect afterwards. */
   readonly signal?: AbortSignal;
   readonly limits?: Partial<EndpointLimits>;
@@ -163,9 +169,10 @@ export interface EndpointOptions {
 /** The options, complete and checked. */
 export interface EndpointSettings {
   readonly address: string;
-  /** The address to attach as: {@link address}, or a subaddress of it for a program that only sends. */
+  /** The address to attach as: {@link address}, or a subaddress of it for a program that only sends or shares. */
   readonly attachAs: string;
   readonly sendOnly: boolean;
+  readonly queueGroup: boolean;
   readonly loginName: string | undefined;
   readonly signal: AbortSignal | undefined;
   /** Whether to log in anonymously. */
@@ -208,6 +215,7 @@ const KEYS: KnownKeys<EndpointOptions> = {
   reconnect: true,
   override: true,
   sendOnly: true,
+  queueGroup: true,
   loginName: true,
   signal: true,
   limits: true,
@@ -230,9 +238,9 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
   const { sendOnly = false, anonymous, reconnect } = options;
   return {
     address: wireAddress(address),
-    // An anonymous address is random already, and attaches once.
-    attachAs: wireAddress(sendOnly && anonymous === undefined ? beside(address, 'send') : address),
+    attachAs: wireAddress(attachAsOf(address, options)),
     sendOnly,
+    queueGroup: options.queueGroup ?? false,
     loginName: options.loginName,
     signal: options.signal,
     anonymous: anonymous !== undefined,
@@ -254,12 +262,26 @@ export async function settle(options: EndpointOptions): Promise<EndpointSettings
   };
 }
 
+function attachAsOf(address: string, { sendOnly, queueGroup, anonymous }: EndpointOptions): string {
+  // An anonymous address is random already, and attaches once.
+  if (anonymous !== undefined) return address;
+  if (sendOnly === true) return beside(address, 'send');
+  const { key, base } = givenAddress(address);
+  return queueGroup === true && key === base ? beside(address, 'group') : address;
+}
+
 /** Checks programs without types. */
 function checkOptions(options: EndpointOptions): void {
   checkKeys(options, KEYS, 'Endpoint.connect');
-  const { address, anonymous, dialect, limits, reconnect, tls } = options;
+  const { address, anonymous, dialect, limits, queueGroup, reconnect, sendOnly, tls } = options;
   if (anonymous !== undefined) checkAnonymous(options);
   else if (typeof address !== 'string') throw new LocalError('ARGUMENT', 'Endpoint.connect: address is required');
+  if (sendOnly === true && queueGroup === true) {
+    throw new LocalError(
+      'ARGUMENT',
+      'Endpoint.connect: what only sends shares nothing that arrives: sendOnly or queueGroup',
+    );
+  }
   if (limits !== undefined) checkKeys(limits, limitKeys(), 'Endpoint.connect: limits');
   if (typeof reconnect === 'object') {
     checkKeys(reconnect, RECONNECT_KEYS, 'Endpoint.connect: reconnect');

@@ -5,9 +5,9 @@
 import { ImxpError, type Reply } from '../errors.js';
 import { type Address, accountOf, addressOf, commonKey, EVERYBODY } from '../imxp/address.js';
 import { isAnonymous, isAnonymousName } from '../imxp/anonymous.js';
+import { wishesOf } from '../imxp/attach-options.js';
 import { accountsOf } from '../imxp/identity.js';
 import type { Attach, Bind, Option, Terminate } from '../imxp/operation.js';
-import { isSendOnly } from '../imxp/send-only.js';
 import { REPLIES } from './answer.js';
 import type { Attachment, AttachmentOwner } from './attachments.js';
 import type { Binding } from './bindings.js';
@@ -170,10 +170,9 @@ export class Associations {
 
   /** Attaches where no other node has the endpoint. */
   async #claimed(attachment: Attachment, override: boolean): Promise<Denial | undefined> {
-    const { key } = attachment;
+    const { key, wishes } = attachment;
     const made: { attachment?: Attachment } = {};
-    const { sendOnly = false } = attachment;
-    const claim = await this.#context.cluster?.claim?.(key, { override, sendOnly }, () => {
+    const claim = await this.#context.cluster?.claim?.(key, { override, ...wishes }, () => {
       if (made.attachment !== undefined) this.#lost(made.attachment);
     });
     if (claim === undefined || 'code' in claim) return denied(claim ?? REPLIES.internal);
@@ -227,9 +226,8 @@ export class Associations {
     if (!override && attachments.of(key) !== undefined) return ALREADY_ATTACHED;
     // The other node knows which services an application for a whole domain serves.
     const whole = name.local === EVERYBODY ? { whole: { domain: name.domain, serves: () => true } } : {};
-    const sendOnly = isSendOnly(options) ? { sendOnly: true } : {};
-    const owner = this.#owner;
-    this.#occupy({ type: 'attach', key, transID, application, target: application, owner, ...whole, ...sendOnly });
+    const [owner, wishes] = [this.#owner, wishesOf(options)];
+    this.#occupy({ type: 'attach', key, transID, application, target: application, owner, wishes, ...whole });
     return undefined;
   }
 
@@ -252,8 +250,9 @@ export class Associations {
 
   #attachmentOf(name: Address, transID: number, options: readonly Option[]): Attachment {
     const [key, application, owner] = [commonKey(name), this.#target, this.#owner];
-    const attachment: Attachment = { type: 'attach', key, transID, application, target: application, owner };
-    if (name.local !== EVERYBODY) return isSendOnly(options) ? { ...attachment, sendOnly: true } : attachment;
+    const wishes = name.local === EVERYBODY ? {} : wishesOf(options);
+    const attachment: Attachment = { type: 'attach', key, transID, application, target: application, owner, wishes };
+    if (name.local !== EVERYBODY) return attachment;
     const { identity, privacy } = this.#channel;
     const serves = (service: Address): boolean =>
       this.#context.policy.mayAttach(identity, privacy, service) === undefined;

@@ -3,6 +3,7 @@
  * its channel (core-01 §4.4.1); an endpoint has one attachment at most.
  */
 import { type Address, accountOf, addressOf, commonKey } from '../imxp/address.js';
+import type { AttachWishes } from '../imxp/attach-options.js';
 import { ChannelTarget } from './channel-target.js';
 import type { Application, Claim, PlacementObserver } from './cluster.js';
 import type { SharedDelivery } from './policy.js';
@@ -25,8 +26,8 @@ export interface Attachment {
   readonly key: string;
   /** Set if it stands for a domain. */
   readonly whole?: WholeDomain;
-  /** Set if its application said that it only sends: it receives for no other address, and shows nobody as present. */
-  readonly sendOnly?: boolean;
+  /** What its application has said that it wants of what arrives for its account. */
+  readonly wishes: AttachWishes;
   /** transID of the attach on its channel. */
   readonly transID: number;
   /** Channel of the application, or the node that has it. */
@@ -75,8 +76,8 @@ export class AttachmentTable {
   readonly #below = new Map<string, Map<string, Attachment>>();
   /** Place in {@link below} of the program whose turn it is, by endpoint; only for those with several. */
   readonly #turns = new Map<string, number>();
-  /** Who receives for an endpoint as which nobody is attached (D-CORE-48). */
-  delivery: SharedDelivery = 'first';
+  /** Who receives for an endpoint as which nobody is attached (D-CORE-48), unless its applications are a queue group. */
+  deliveryFor: (name: Address) => SharedDelivery = () => 'first';
 
   /** Looks up an exact address: an attachment as `fred` does not receive for `fred/appl=x`, nor the other way round. */
   of(key: string): Attachment | undefined {
@@ -96,9 +97,18 @@ export class AttachmentTable {
 
   /** Returns the attachments as subaddresses that receive for an endpoint as which nobody is attached, the latest last. */
   below(name: Address): readonly Attachment[] {
-    if (this.delivery === 'first' || this.#below.size === 0 || name.key !== name.base) return NONE;
+    if (this.#below.size === 0 || name.key !== name.base) return NONE;
     const all = this.#below.get(name.base);
-    return all === undefined ? NONE : [...all.values()].filter(({ sendOnly }) => sendOnly !== true);
+    if (all === undefined) return NONE;
+    const group = [...all.values()].filter(({ wishes }) => wishes.queueGroup === true);
+    if (group.length > 0) return group;
+    if (this.deliveryFor(name) === 'first') return NONE;
+    return [...all.values()].filter(({ wishes }) => wishes.sendOnly !== true);
+  }
+
+  /** How the attachments of {@link below} share what arrives; a queue group of applications (D-CORE-50) counts first. */
+  sharing(name: Address): SharedDelivery {
+    return this.below(name)[0]?.wishes.queueGroup === true ? 'one' : this.deliveryFor(name);
   }
 
   /** Returns the same attachments as {@link below}, beginning with the one after that of the last call. */
@@ -183,6 +193,6 @@ export class AttachmentTable {
 }
 
 /** Whether presence follows the attachment. */
-function isSeen({ whole, sendOnly }: Attachment): boolean {
-  return whole === undefined && sendOnly !== true;
+function isSeen({ whole, wishes }: Attachment): boolean {
+  return whole === undefined && wishes.sendOnly !== true;
 }

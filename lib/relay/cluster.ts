@@ -7,6 +7,7 @@
  */
 import type { Reply } from '../errors.js';
 import type { Address } from '../imxp/address.js';
+import type { AttachWishes } from '../imxp/attach-options.js';
 import type { Identity } from '../imxp/identity.js';
 import type { AnswerListener, DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
@@ -54,11 +55,9 @@ export interface PlacementObserver {
 }
 
 /** How an endpoint is claimed. */
-export interface ClaimWish {
+export interface ClaimWish extends AttachWishes {
   /** Whether it is taken from the application that has it (RFC 3342 §1). */
   readonly override: boolean;
-  /** Whether the application only sends. */
-  readonly sendOnly: boolean;
 }
 
 export interface Cluster {

@@ -143,7 +143,7 @@ export class Context {
     this.nextHops = new NextHops(this.bindings, options.cluster);
     this.domains = lowered(options.domains);
     this.policy = new Policy(options.policy);
-    this.attachments.delivery = this.policy.delivery;
+    this.attachments.deliveryFor = (name) => this.policy.deliveryFor(name);
     this.limits = options.limits;
     this.services = options.services;
     this.hopLimit = options.hopLimit ?? 0;
@@ -154,7 +154,6 @@ export class Context {
   apply(settings: Partial<RelaySettings>): void {
     if (settings.domains !== undefined) this.domains = lowered(settings.domains);
     if (settings.policy !== undefined) this.policy = new Policy(settings.policy);
-    this.attachments.delivery = this.policy.delivery;
     if (settings.limits !== undefined) this.limits = settings.limits;
     if (settings.services !== undefined) this.services = settings.services;
     if (settings.understood !== undefined) this.understood = settings.understood;

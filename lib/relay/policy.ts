@@ -39,8 +39,18 @@ export interface PolicyRules {
   readonly gateways?: Readonly<Record<string, string>>;
   /** Whether peers that use SASL ANONYMOUS may attach as `anonymous/RANDOM`; default: not. */
   readonly anonymous?: boolean;
-  /** Who receives for an endpoint that only subaddresses are attached of (D-CORE-48); default: `first`. */
-  readonly delivery?: SharedDelivery;
+  /**
+   * Who receives for an endpoint that only subaddresses are attached of (D-CORE-48): the same for all, or by the first rule
+   * that matches; default: `first`.
+   */
+  readonly delivery?: SharedDelivery | readonly DeliveryRule[];
+}
+
+/** Who receives for some endpoints, or for all that no rule before it matches. */
+export interface DeliveryRule {
+  /** Endpoints, and patterns of them; default: all. */
+  readonly addresses?: readonly string[] | undefined;
+  readonly delivery: SharedDelivery;
 }
 
 /**
@@ -77,7 +87,7 @@ export class Policy {
   readonly #gateways: ReadonlyMap<string, string>;
   /** Whether peers that use SASL ANONYMOUS have an identity (D-CORE-47). */
   readonly anonymous: boolean;
-  readonly delivery: SharedDelivery;
+  readonly #delivery: readonly { readonly which: EndpointPatterns | undefined; readonly delivery: SharedDelivery }[];
 
   constructor(rules: PolicyRules) {
     this.#requireTls = rules.requireTls;
@@ -86,11 +96,20 @@ export class Policy {
     this.#originators = table(rules.originators, (endpoints) => new EndpointPatterns(endpoints));
     this.#relays = table(rules.relays, (domains) => new Set(domains.map(lower)));
     this.anonymous = rules.anonymous ?? false;
-    this.delivery = rules.delivery ?? 'first';
+    const { delivery = [] } = rules;
+    this.#delivery = (typeof delivery === 'string' ? [{ delivery }] : delivery).map((rule) => ({
+      which: rule.addresses === undefined ? undefined : new EndpointPatterns(rule.addresses),
+      delivery: rule.delivery,
+    }));
     this.#trusted = new Set(rules.trusted.map(keyOf));
     const { services = {}, gateways = {} } = rules;
     this.#services = new Set(Object.keys(services).map(keyOf));
     this.#gateways = new Map(Object.entries(gateways).map(([domain, owner]) => [lower(domain), keyOf(owner)]));
+  }
+
+  /** Who receives for an endpoint as which no application is attached, but as subaddresses of which some are (D-CORE-48). */
+  deliveryFor(name: Address): SharedDelivery {
+    return this.#delivery.find(({ which }) => which === undefined || which.has(name))?.delivery ?? 'first';
   }
 
   /** Whether a domain (in lower case) belongs to a gateway, which then serves and decides everything in it. */

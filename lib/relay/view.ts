@@ -83,15 +83,15 @@ export class View implements TimedView {
 
   /** Returns the target for an endpoint by the attachments that this node knows. */
   protected receiver(name: Address): DeliveryTarget | undefined {
-    const { attachments, cluster, offline, policy } = this.context;
+    const { attachments, cluster, offline } = this.context;
     const attachment = attachments.receiving(name);
     if (attachment === undefined || attachment.key === name.key) return attachment?.target;
     // Of the endpoints of a whole domain, each has its own offline queue.
     const queue = offline?.existing(name);
     if (queue !== undefined) return queue;
-    const { delivery } = policy;
-    const shared = (delivery === 'all' || delivery === 'one') && attachment.whole === undefined && !name.service;
-    if (!shared) return receiverOf(attachment);
+    if (attachment.whole !== undefined || name.service) return receiverOf(attachment);
+    const delivery = attachments.sharing(name);
+    if (delivery !== 'all' && delivery !== 'one') return receiverOf(attachment);
     if (delivery === 'one') return new TurnTarget(attachments.inTurn(name).map(({ application }) => application));
     const applications = attachments.below(name).map(({ application }) => application);
     // Another node has each Data once, and gives it to all of its own.

@@ -168,6 +168,23 @@ describe('config/parse', () => {
     expect(credentials({ mechanisms: ['MD5'] })[0]).to.match(/^mesh\.routes\[0\]\.credentials\.mechanisms\[0\]: /);
   });
 
+  it('takes a word or a list of rules for who receives, and says what is wrong within a list', () => {
+    const wrong = (delivery: unknown) => problems({ ...MINIMAL, policy: { delivery } });
+    expect(
+      wrong([{ addresses: ['fred@example.com', '*@example.com'], delivery: 'one' }, { delivery: 'latest' }]),
+    ).to.deep.equal([]);
+    expect(wrong('most')).to.deep.equal([
+      'policy.delivery: "most" is neither one of first, latest, all and one, nor a list of rules',
+    ]);
+    expect(wrong([{ delivery: 'every' }])[0]).to.match(/^policy\.delivery\[0\]\.delivery: must be one of .*"every"/);
+    expect(wrong([{ addresses: ['x'], delivery: 'one' }])[0]).to.match(
+      /^policy\.delivery\[0\]\.addresses\[0\]: "x" is /,
+    );
+    expect(wrong([{ adresses: ['x@y.z'], delivery: 'one' }])).to.deep.equal([
+      'policy.delivery[0].adresses: unknown key; did you mean "addresses"?',
+    ]);
+  });
+
   it('does not check bindings against a DNS that is off', () => {
     expect(parseConfig({ ...MINIMAL, mesh: { dns: { enabled: false } } }).policy.bindCheck).to.equal('off');
   });

@@ -267,6 +267,20 @@ describe('node: workers', function () {
     expect((await failureOf(wilma.send({ to: FRED, content: 'nobody' }))).reply?.code).to.equal(450);
   });
 
+  it('let programs share what arrives for their account where they ask for it, wherever they are attached', async () => {
+    const wilma = await attach(WILMA);
+    const group = { queueGroup: true };
+    const one = new Inbox(await attach('fred/g=1@example.com', group));
+    const two = new Inbox(
+      await attachElsewhere('fred/g=2@example.com', await places.of('fred/g=1@example.com'), group),
+    );
+    const other = new Inbox(await attach('fred/laptop@example.com'));
+    const contents = ['one', 'two', 'three', 'four'];
+    for (const content of contents) await wilma.send({ to: FRED, content });
+    expect([...(await one.has(2)), ...(await two.has(2))].sort()).to.deep.equal([...contents].sort());
+    expect(other.texts).to.deep.equal([]);
+  });
+
   it('report once what became of a message, when it is known', async () => {
     const [fred, wilma] = await pair();
     new Inbox(wilma);

@@ -12,7 +12,15 @@ describe('relay/attachments', () => {
     attachments.watcher = { attached: (key) => heard.push(`+${key}`), detached: (key) => heard.push(`-${key}`) };
     const target = new ChannelTarget(new FakeChannel(), dialect, { outstanding: 1, outstandingOctets: 1 });
     const owner = { overridden: () => {} };
-    const fred = { type: 'attach', key: 'fred@example.com', transID: 1, application: target, target, owner } as const;
+    const fred = {
+      type: 'attach',
+      key: 'fred@example.com',
+      transID: 1,
+      application: target,
+      target,
+      owner,
+      wishes: {},
+    } as const;
     const again = { ...fred, transID: 2 };
     expect([attachments.add(fred), attachments.add(again)]).to.deep.equal([true, false]);
     attachments.remove(again);

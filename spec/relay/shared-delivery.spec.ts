@@ -1,20 +1,21 @@
 import { expect } from 'chai';
-import { sendOnlyOption } from '../../lib/imxp/send-only.js';
-import { type SharedDelivery, STRICT_POLICY } from '../../lib/relay/policy.js';
+import { type AttachWishes, wishOptions } from '../../lib/imxp/attach-options.js';
+import { type DeliveryRule, type SharedDelivery, STRICT_POLICY } from '../../lib/relay/policy.js';
 import { type FakeChannel, settled } from '../support/fake-channel.js';
 import { data, FRED, hold, Stage, WILMA } from '../support/option-stage.js';
 
 const LAPTOP = 'fred/laptop@example.com';
 const PHONE = 'fred/phone@example.com';
+const GROUP: AttachWishes = { queueGroup: true };
 
-function stageWith(delivery: SharedDelivery): Stage {
+function stageWith(delivery: SharedDelivery | readonly DeliveryRule[]): Stage {
   return new Stage({ relay: { policy: { ...STRICT_POLICY, delivery } } });
 }
 
 /** A program of fred's, attached as a subaddress. */
-function program(stage: Stage, address: string, sendOnly = false): FakeChannel {
+function program(stage: Stage, address: string, wishes: AttachWishes = {}): FakeChannel {
   const channel = stage.endpoint(FRED);
-  const options = sendOnly ? [sendOnlyOption()] : [];
+  const options = wishOptions(wishes);
   expect(channel.ask({ type: 'attach', endpoint: address, transID: 1, options })).to.equal(0);
   return channel;
 }
@@ -79,7 +80,7 @@ describe('relay: several programs of one account (D-CORE-48)', () => {
   it('delivery one: each message goes to one of the programs, in turn, and so does what others leave', () => {
     const stage = stageWith('one');
     const [wilma, laptop, phone] = [stage.attached(WILMA), program(stage, LAPTOP), program(stage, PHONE)];
-    const sender = program(stage, 'fred/send@example.com', true);
+    const sender = program(stage, 'fred/send@example.com', { sendOnly: true });
     for (let number = 0; number < 6; number += 1) wilma.send(data(WILMA, [FRED]));
     expect([told(laptop), told(phone), told(sender)]).to.deep.equal([3, 3, 0]);
     phone.lose();
@@ -106,6 +107,42 @@ describe('relay: several programs of one account (D-CORE-48)', () => {
     expect(wilma.code(nobody)).to.equal(450);
   });
 
+  it('goes by the first rule that matches the address, and by none to nobody', async () => {
+    const stage = stageWith([
+      { addresses: ['barney@example.com', FRED], delivery: 'one' },
+      { addresses: ['*@example.com'], delivery: 'latest' },
+    ]);
+    const wilma = stage.attached(WILMA);
+    const [laptop, phone] = [program(stage, LAPTOP), program(stage, PHONE)];
+    for (let number = 0; number < 4; number += 1) wilma.send(data(WILMA, [FRED]));
+    expect([told(laptop), told(phone)]).to.deep.equal([2, 2]);
+    stage.relay.reload({
+      policy: { ...STRICT_POLICY, delivery: [{ addresses: ['barney@example.com'], delivery: 'one' }] },
+    });
+    expect(await codeOf(wilma, FRED)).to.equal(450);
+    stage.relay.reload({ policy: { ...STRICT_POLICY, delivery: [{ delivery: 'latest' }] } });
+    for (let number = 0; number < 2; number += 1) wilma.send(data(WILMA, [FRED]));
+    expect([told(laptop), told(phone)]).to.deep.equal([2, 4]);
+  });
+
+  it('D-CORE-50 shares among the programs that say so, whatever the policy, and with no other', async () => {
+    for (const delivery of ['first', 'latest', 'all'] as const) {
+      const stage = stageWith(delivery);
+      const wilma = stage.attached(WILMA);
+      const [one, two] = ['fred/1@example.com', 'fred/2@example.com'].map((address) => program(stage, address, GROUP));
+      const laptop = program(stage, LAPTOP);
+      if (one === undefined || two === undefined) throw new Error('two programs');
+      for (let number = 0; number < 4; number += 1) wilma.send(data(WILMA, [FRED]));
+      expect([told(one), told(two), told(laptop)], delivery).to.deep.equal([2, 2, 0]);
+      const bot = stage.attached(FRED);
+      wilma.send(data(WILMA, [FRED]));
+      expect([told(bot), told(one), told(two)], 'attached as exactly the address').to.deep.equal([1, 2, 2]);
+      for (const channel of [bot, one, two]) channel.lose();
+      expect(await codeOf(wilma, FRED), delivery).to.equal(delivery === 'first' ? 450 : undefined);
+      expect(told(laptop), 'the policy counts where the group has gone').to.equal(delivery === 'first' ? 0 : 1);
+    }
+  });
+
   it('delivers what was held for the account to the program that attaches', async () => {
     const stage = stageWith('latest');
     const wilma = stage.attached(WILMA);
@@ -121,7 +158,7 @@ describe('relay: several programs of one account (D-CORE-48)', () => {
       const stage = stageWith(delivery);
       const seen: string[] = [];
       stage.relay.watchAttachments({ attached: (key) => seen.push(key), detached: (key) => seen.push(`-${key}`) });
-      const [wilma, sender] = [stage.attached(WILMA), program(stage, 'fred/send@example.com', true)];
+      const [wilma, sender] = [stage.attached(WILMA), program(stage, 'fred/send@example.com', { sendOnly: true })];
       expect(await codeOf(wilma, FRED), delivery).to.equal(450);
       expect(told(sender), delivery).to.equal(0);
       sender.lose();
