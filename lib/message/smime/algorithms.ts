@@ -3,10 +3,12 @@
  * bits) can be forged today; it is recognized, and told apart as `outdated`. Algorithms for decryption may be older than
  * those for signatures.
  */
-import { constants, type KeyObject, type KeyType, sign, verify } from 'node:crypto';
+import type { KeyObject, KeyType } from 'node:crypto';
 import { AlgorithmIdentifier, RSASSAPSSParams } from 'pkijs';
 import { LocalError } from '../../errors.js';
 import { Null, OID } from './asn1.js';
+import { isSignature, type SignatureScheme, signed as signedBy } from './cryptography.js';
+import { type Awaitable, type Work, waited } from './work.js';
 
 /** Digests, with the names that micalg of multipart/signed has for them (RFC 8551 §3.5.3.2; SHA-1: RFC 3851 §3.4.3.2). */
 interface Digest {
@@ -91,35 +93,28 @@ export function nameOf(algorithm: AlgorithmIdentifier, digest: string | undefine
 }
 
 /** @param digest the digest for algorithms that do not name theirs */
-export function verified(
+export function* verified(
   algorithm: AlgorithmIdentifier,
   digest: string | undefined,
   key: KeyObject,
   signed: Buffer,
   signature: Buffer,
-): Verdict {
+): Work<Verdict> {
   const found = schemeOf(algorithm, digest);
   const strength = strengthOf(key);
   if (found === undefined || strength === 'worthless') return 'unsupported';
   // node:crypto would verify by the type of the key, whatever the algorithm says.
   const types: readonly (KeyType | undefined)[] = KEY_TYPES[found.scheme];
   if (!types.includes(key.asymmetricKeyType)) return 'wrong';
-  const options = found.saltLength === undefined ? {} : { padding: PSS, saltLength: found.saltLength };
   try {
-    if (!verify(found.digest, signed, { key, ...options }, signature)) return 'wrong';
+    const right = yield* waited(isSignature(found, key, signed, signature));
+    if (right === 'unsupported') return right;
+    if (!right) return 'wrong';
   } catch {
     // Parameters of RSASSA-PSS that do not exist or that the key does not allow.
     return 'wrong';
   }
   return strength === 'outdated' || found.digest === 'sha1' || found.scheme === DSA ? 'outdated' : 'good';
-}
-
-const PSS = constants.RSA_PKCS1_PSS_PADDING;
-
-interface FoundScheme {
-  readonly scheme: SchemeName;
-  readonly digest: string | null;
-  readonly saltLength?: number;
 }
 
 /** The parameters of RSASSA-PSS; undefined where a peer sent something else. To OpenSSL, negative lengths mean any. */
@@ -135,7 +130,7 @@ function pssParams(schema: unknown): RSASSAPSSParams | undefined {
 function schemeOf(
   { algorithmId, algorithmParams }: AlgorithmIdentifier,
   named: string | undefined,
-): FoundScheme | undefined {
+): SignatureScheme | undefined {
   if (algorithmId === OID.RSA_PSS) {
     const params = pssParams(algorithmParams);
     const digest = params === undefined ? undefined : digestOf(params.hashAlgorithm);
@@ -157,7 +152,7 @@ export interface Signing {
   readonly micalg: string;
   readonly digestAlgorithm: AlgorithmIdentifier;
   readonly algorithm: AlgorithmIdentifier;
-  sign(octets: Buffer): Buffer;
+  sign(octets: Buffer): Awaitable<Buffer>;
 }
 
 /** ECDSA by the strength of the curve (RFC 5753 §7). */
@@ -201,7 +196,7 @@ function signing(
   // RFC 8419 §2.3, RFC 5754 §2: without parameters; with NULL for RSA, as older programs expect.
   const digestAlgorithm =
     key.asymmetricKeyType === 'rsa' ? algorithmOf(oid) : new AlgorithmIdentifier({ algorithmId: oid });
-  return { digest: name, micalg, digestAlgorithm, algorithm, sign: (octets) => sign(named, octets, key) };
+  return { digest: name, micalg, digestAlgorithm, algorithm, sign: (octets) => signedBy(named, octets, key) };
 }
 
 /** An algorithm whose parameters are NULL (RFC 3370 §2, §3.2, §4.2.1). */

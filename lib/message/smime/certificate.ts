@@ -2,12 +2,13 @@
  * A certificate of an endpoint or a CA: whom it names and what it may be used for. Whether it is trusted is decided in
  * `trust.ts`.
  */
-import { type KeyType, X509Certificate } from 'node:crypto';
+import type { KeyType } from 'node:crypto';
 import { Certificate as ParsedCertificate } from 'pkijs';
 import { LocalError } from '../../errors.js';
 import { addressOf } from '../../imxp/address.js';
 import { parseInstantUri } from '../uri.js';
 import { BitString, octetsIn, oidOf, readAsn1, tagOf, valuesIn } from './asn1.js';
+import { X509Certificate } from './cryptography.js';
 import { guarded, invalidSecured, SMIME_LIMITS } from './fault.js';
 
 const EXTENSION = {

@@ -2,7 +2,7 @@
  * CMS EnvelopedData (RFC 5652 §6) and AuthEnvelopedData (RFC 5083): encrypts octets for several recipients and decrypts
  * them with the key of one. With a matching key all failures look the same.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { AlgorithmIdentifier } from 'pkijs';
 import { LocalError } from '../../errors.js';
 import { strengthOf } from './algorithms.js';
@@ -24,11 +24,13 @@ import {
   valuesIn,
 } from './asn1.js';
 import type { Certificate } from './certificate.js';
+import * as cryptography from './cryptography.js';
 import { guarded, invalidSecured, type SmimeLimits, unreadable } from './fault.js';
 import type { SmimeIdentity } from './identity.js';
 import { agreedKey, KEY_AGREEMENT, readAgreedKeys } from './key-agreement.js';
 import { readTransportedKey, transportedKey } from './key-transport.js';
 import type { SmimeVersion } from './version.js';
+import { type Work, waited } from './work.js';
 import type { WrappedKey } from './wrapped-key.js';
 
 interface Cipher {
@@ -37,12 +39,11 @@ interface Cipher {
 }
 
 /** RFC 5084: authenticated encryption, which detects changes. */
-const AUTHENTICATED: ReadonlyMap<string, Cipher & { readonly name: 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' }> =
-  new Map([
-    ['2.16.840.1.101.3.4.1.6', { name: 'aes-128-gcm', keyOctets: 16 }],
-    ['2.16.840.1.101.3.4.1.26', { name: 'aes-192-gcm', keyOctets: 24 }],
-    [OID.AES256_GCM, { name: 'aes-256-gcm', keyOctets: 32 }],
-  ] as const);
+const AUTHENTICATED: ReadonlyMap<string, Cipher & { readonly name: cryptography.GcmCipher }> = new Map([
+  ['2.16.840.1.101.3.4.1.6', { name: 'aes-128-gcm', keyOctets: 16 }],
+  ['2.16.840.1.101.3.4.1.26', { name: 'aes-192-gcm', keyOctets: 24 }],
+  [OID.AES256_GCM, { name: 'aes-256-gcm', keyOctets: 32 }],
+] as const);
 
 /** RFC 3565, and RFC 3370 §5.1 for what was required in 2004; changes are not detected. */
 const PLAIN: ReadonlyMap<string, Cipher> = new Map([
@@ -68,37 +69,38 @@ const NONCE_OCTETS = 12;
  * @returns a ContentInfo in DER
  * @throws LocalError ARGUMENT for a certificate that cannot be used for encryption
  */
-export function makeEnveloped(content: Buffer, to: readonly Certificate[], version: SmimeVersion): Buffer {
-  if (version !== '4.0') return makePlain(content, to, version);
+export function* makeEnveloped(content: Buffer, to: readonly Certificate[], version: SmimeVersion): Work<Buffer> {
+  if (version !== '4.0') return yield* makePlain(content, to, version);
   const key = randomBytes(32);
   const nonce = randomBytes(NONCE_OCTETS);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_OCTETS });
-  const encrypted = Buffer.concat([cipher.update(content), cipher.final()]);
+  const whole = yield* waited(cryptography.encryptedGcm(key, nonce, content, TAG_OCTETS));
+  const [encrypted, tag] = [whole.subarray(0, -TAG_OCTETS), whole.subarray(-TAG_OCTETS)];
   // RFC 5084 §3.2
   const params = new Sequence({ value: [new OctetString({ valueHex: nonce }), new Integer({ value: TAG_OCTETS })] });
   const inner = encryptedContent(OID.AES256_GCM, params, encrypted);
-  const mac = new OctetString({ valueHex: cipher.getAuthTag() });
-  const value = [new Integer({ value: 0 }), recipientsOf(to, key, version), inner, mac];
+  const mac = new OctetString({ valueHex: tag });
+  const value = [new Integer({ value: 0 }), yield* recipientsOf(to, key, version), inner, mac];
   return derOf(contentInfo(OID.AUTHENTICATED, new Sequence({ value })));
 }
 
-function makePlain(content: Buffer, to: readonly Certificate[], version: '3.1' | '3.2'): Buffer {
+function* makePlain(content: Buffer, to: readonly Certificate[], version: '3.1' | '3.2'): Work<Buffer> {
   const { oid, name, keyOctets, ivOctets } = WRITTEN[version];
   const [key, iv] = [randomBytes(keyOctets), randomBytes(ivOctets)];
-  const cipher = createCipheriv(name, key, iv);
-  const encrypted = Buffer.concat([cipher.update(content), cipher.final()]);
+  const encrypted = yield* waited(cryptography.encryptedCbc(name, key, iv, content));
   const inner = encryptedContent(oid, new OctetString({ valueHex: iv }), encrypted);
   // RFC 5652 §6.1: 2 when a recipient is named by other means than key transport
   const number = to.every((one) => one.x509.publicKey.asymmetricKeyType === 'rsa') ? 0 : 2;
-  const value = [new Integer({ value: number }), recipientsOf(to, key, version), inner];
+  const value = [new Integer({ value: number }), yield* recipientsOf(to, key, version), inner];
   return derOf(contentInfo(OID.ENVELOPED, new Sequence({ value })));
 }
 
-function recipientsOf(to: readonly Certificate[], key: Buffer, version: SmimeVersion): AsnType {
-  return new Asn1Set({ value: to.map((one) => recipientOf(one, key, version)) });
+function* recipientsOf(to: readonly Certificate[], key: Buffer, version: SmimeVersion): Work<AsnType> {
+  const value: AsnType[] = [];
+  for (const one of to) value.push(yield* recipientOf(one, key, version));
+  return new Asn1Set({ value });
 }
 
-function recipientOf(certificate: Certificate, key: Buffer, version: SmimeVersion): AsnType {
+function recipientOf(certificate: Certificate, key: Buffer, version: SmimeVersion): Work<AsnType> {
   const { publicKey } = certificate.x509;
   if (publicKey.asymmetricKeyType === 'ec') return agreedKey(key, certificate, version === '3.1');
   const strength = strengthOf(publicKey);
@@ -124,12 +126,12 @@ function encryptedContent(algorithm: string, params: AsnType, octets: Buffer): A
  * @param authenticated whether it is AuthEnvelopedData
  * @throws RemoteProtocolError SMIME_INVALID | SMIME_UNREADABLE
  */
-export function openEnveloped(
+export function* openEnveloped(
   value: AsnType,
   authenticated: boolean,
   { chain, key }: SmimeIdentity,
   limits: SmimeLimits,
-): Buffer {
+): Work<Buffer> {
   const { recipients, algorithm, encrypted, additional, mac } = guarded('its structure cannot be read', () =>
     partsOf(value, limits),
   );
@@ -139,10 +141,10 @@ export function openEnveloped(
   const cipher = (authenticated ? AUTHENTICATED : PLAIN).get(algorithm.algorithmId);
   if (cipher === undefined) throw unreadable('the algorithm is not supported');
   try {
-    const content = info.unwrapped(key, cipher.keyOctets);
+    const content = yield* info.unwrapped(key, cipher.keyOctets);
     return authenticated
-      ? decryptedGcm(algorithm, content, encrypted, additional, mac)
-      : decryptedCbc(cipher.name, algorithm, content, encrypted);
+      ? yield* decryptedGcm(algorithm, content, encrypted, additional, mac)
+      : yield* waited(cryptography.decryptedCbc(cipher.name, content, octetsOf(algorithm.algorithmParams), encrypted));
   } catch (cause) {
     throw unreadable('it was changed in transit, or the key does not match', cause);
   }
@@ -198,26 +200,18 @@ function setOf(attributes: AsnType): Buffer {
   return octets;
 }
 
-function decryptedCbc(name: string, { algorithmParams }: AlgorithmIdentifier, key: Buffer, encrypted: Buffer): Buffer {
-  const decipher = createDecipheriv(name, key, octetsOf(algorithmParams));
-  return Buffer.concat([decipher.update(encrypted), decipher.final()]);
-}
-
-function decryptedGcm(
+function* decryptedGcm(
   { algorithmId, algorithmParams }: AlgorithmIdentifier,
   key: Buffer,
   encrypted: Buffer,
   additional: Buffer | undefined,
   mac: Buffer | undefined,
-): Buffer {
+): Work<Buffer> {
   const cipher = AUTHENTICATED.get(algorithmId);
   const [nonce, length] = valuesIn(algorithmParams);
   // RFC 5084 §3.2: 12 by default; shorter tags are not secure
   const authTagLength = length === undefined ? 12 : (octetsIn(length)[0] ?? 0);
   if (cipher === undefined || mac?.length !== authTagLength || authTagLength < 12)
     throw unreadable('its authentication tag is missing or too short');
-  const decipher = createDecipheriv(cipher.name, key, octetsOf(nonce), { authTagLength });
-  if (additional !== undefined) decipher.setAAD(additional);
-  decipher.setAuthTag(mac);
-  return Buffer.concat([decipher.update(encrypted), decipher.final()]);
+  return yield* waited(cryptography.decryptedGcm(cipher.name, key, octetsOf(nonce), encrypted, mac, additional));
 }

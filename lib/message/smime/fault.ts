@@ -3,6 +3,7 @@
  * errors.
  */
 import { ImxpError, RemoteProtocolError } from '../../errors.js';
+import type { Work } from './work.js';
 
 export interface SmimeLimits {
   /** Octets of one layer. */
@@ -56,6 +57,15 @@ export function unreadable(what: string, cause?: unknown): RemoteProtocolError {
 export function guarded<T>(what: string, read: () => T): T {
   try {
     return read();
+  } catch (cause) {
+    throw cause instanceof ImxpError ? cause : invalidSecured(what, cause);
+  }
+}
+
+/** Like {@link guarded}, for work. */
+export function* guardedWork<T>(what: string, read: () => Work<T>): Work<T> {
+  try {
+    return yield* read();
   } catch (cause) {
     throw cause instanceof ImxpError ? cause : invalidSecured(what, cause);
   }

@@ -2,7 +2,7 @@
  * Wrapping of content keys by key agreement: ephemeral-static ECDH (RFC 5753 §3.1) on the curves of NIST. Node's ECDH
  * refuses points that are not on the curve.
  */
-import { createCipheriv, createDecipheriv, createECDH, createHash, type KeyObject, randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import { AlgorithmIdentifier } from 'pkijs';
 import { LocalError } from '../../errors.js';
 import { algorithmOf } from './algorithms.js';
@@ -21,7 +21,9 @@ import {
   valuesIn,
 } from './asn1.js';
 import type { Certificate } from './certificate.js';
+import { agreedSecret, agreement, digest as digested, unwrapped, wrapped } from './cryptography.js';
 import { invalidSecured } from './fault.js';
+import { type Awaitable, type Work, waited } from './work.js';
 import { identifies, recipientIdOf, type WrappedKey } from './wrapped-key.js';
 
 /** RFC 5753 §7.1.4: schemes and the digests of their key derivation; on these curves the cofactor is 1. */
@@ -72,26 +74,24 @@ const ORIGINATOR_KEY = 1;
  * @returns a RecipientInfo
  * @throws LocalError ARGUMENT for a key on another curve
  */
-export function agreedKey(content: Buffer, certificate: Certificate, old: boolean): AsnType {
+export function* agreedKey(content: Buffer, certificate: Certificate, old: boolean): Work<AsnType> {
   const { publicKey } = certificate.x509;
   const curve = curveOf(publicKey);
   if (curve === undefined) {
     throw new LocalError('ARGUMENT', 'messages can be encrypted only for EC keys on the curves P-256, P-384 and P-521');
   }
   const [scheme, wrap] = old ? [SHA1_KDF, algorithmOf(DES3_WRAP)] : [SHA256_KDF, algorithm(AES256_WRAP)];
-  const ephemeral = createECDH(curve);
-  const point = ephemeral.generateKeys();
   const wrapper = wrapperOf(scheme, wrap.toSchema(), undefined);
   if (wrapper === undefined) throw new Error(`${scheme} is not among the schemes`);
-  const secret = ephemeral.computeSecret(pointOf(certificate));
-  const wrapped = wrapper.wrap(wrapper.key(secret), content);
+  const { point, secret } = yield* waited(agreement(curve, pointOf(certificate)));
+  const octets = yield* waited(wrapper.wrap(wrapper.key(secret), content));
   const originator = tagged(ORIGINATOR_KEY, [algorithm(EC_PUBLIC_KEY).toSchema(), new BitString({ valueHex: point })]);
   return tagged(KEY_AGREEMENT, [
     new Integer({ value: 3 }),
     tagged(0, [originator]),
     new AlgorithmIdentifier({ algorithmId: scheme, algorithmParams: wrap.toSchema() }).toSchema(),
     new Sequence({
-      value: [new Sequence({ value: [recipientIdOf(certificate), new OctetString({ valueHex: wrapped })] })],
+      value: [new Sequence({ value: [recipientIdOf(certificate), new OctetString({ valueHex: octets })] })],
     }),
   ]);
 }
@@ -118,19 +118,21 @@ export function readAgreedKeys(value: AsnType): WrappedKey[] {
   const [schemeId, wrap] = valuesIn(scheme);
   const point = originatorPoint(valuesIn(originator)[0]);
   const wrapper = wrap === undefined ? undefined : wrapperOf(oidOf(schemeId), wrap, ukm);
-  const kek = (key: KeyObject): Buffer | undefined =>
-    point === undefined ? undefined : wrapper?.key(secretOf(key, point));
+  function* contentKey(key: KeyObject, wrappedKey: Buffer): Work<Buffer | undefined> {
+    if (point === undefined || wrapper === undefined) return undefined;
+    const secret = yield* waited(secretOf(key, point));
+    return yield* waited(wrapper.unwrap(wrapper.key(secret), wrappedKey));
+  }
   return valuesIn(keys).map((one) => {
     const [id, octets] = valuesIn(one);
-    const wrapped = octetsOf(octets);
+    const wrappedKey = octetsOf(octets);
     return {
       // [0] rKeyId begins with the identifier of the key.
       isFor: (certificate) => identifies(tagOf(id) === 0 ? valuesIn(id)[0] : id, certificate),
-      unwrapped: (key, length) => {
+      *unwrapped(key, length) {
         const madeUp = randomBytes(length);
         try {
-          const secret = kek(key);
-          const found = secret === undefined ? undefined : wrapper?.unwrap(secret, wrapped);
+          const found = yield* contentKey(key, wrappedKey);
           return found?.length === length ? found : madeUp;
         } catch {
           return madeUp;
@@ -148,20 +150,17 @@ function originatorPoint(value: AsnType | undefined): Buffer | undefined {
   return octetsIn(point);
 }
 
-function secretOf(key: KeyObject, point: Buffer): Buffer {
+function secretOf(key: KeyObject, point: Buffer): Awaitable<Buffer> {
   const curve = curveOf(key);
-  const { d } = key.export({ format: 'jwk' });
-  if (curve === undefined || typeof d !== 'string') throw new LocalError('ARGUMENT', 'the key is not an EC key');
-  const own = createECDH(curve);
-  own.setPrivateKey(d, 'base64url');
-  return own.computeSecret(point);
+  if (curve === undefined) throw new LocalError('ARGUMENT', 'the key is not an EC key');
+  return agreedSecret(curve, key, point);
 }
 
 interface Wrapper {
   /** The key-encryption key of a shared secret. */
   key(secret: Buffer): Buffer;
-  wrap(key: Buffer, content: Buffer): Buffer;
-  unwrap(key: Buffer, wrapped: Buffer): Buffer;
+  wrap(key: Buffer, content: Buffer): Awaitable<Buffer>;
+  unwrap(key: Buffer, wrapped: Buffer): Awaitable<Buffer>;
 }
 
 /** @returns undefined for an algorithm that is not supported */
@@ -172,14 +171,8 @@ function wrapperOf(scheme: string, algorithm: AsnType, ukm: Buffer | undefined):
   const { cipher, octets, iv } = wrap;
   return {
     key: (secret) => derived(digest, secret, sharedInfo(algorithm, ukm, octets), octets),
-    wrap: (key, content) => {
-      const one = createCipheriv(cipher, key, iv);
-      return Buffer.concat([one.update(content), one.final()]);
-    },
-    unwrap: (key, wrapped) => {
-      const one = createDecipheriv(cipher, key, iv);
-      return Buffer.concat([one.update(wrapped), one.final()]);
-    },
+    wrap: (key, content) => wrapped(cipher, key, iv, content),
+    unwrap: (key, octetsOfKey) => unwrapped(cipher, key, iv, octetsOfKey),
   };
 }
 
@@ -197,7 +190,7 @@ function derived(digest: string, secret: Buffer, info: Buffer, octets: number): 
   for (let counter = 1, length = 0; length < octets; counter += 1) {
     const number = Buffer.alloc(4);
     number.writeUInt32BE(counter);
-    const block = createHash(digest).update(secret).update(number).update(info).digest();
+    const block = digested(digest, secret, number, info);
     blocks.push(block);
     length += block.length;
   }

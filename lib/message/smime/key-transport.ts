@@ -1,11 +1,13 @@
 /**
  * RSA key transport of content keys (RFC 3370 §4.2.1, RFC 3560). Sending malformed keys reveals nothing to an attacker.
  */
-import { constants, type KeyObject, privateDecrypt, publicEncrypt, randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import { AlgorithmIdentifier, RSAESOAEPParams } from 'pkijs';
 import { algorithmOf, digestOf } from './algorithms.js';
 import { type AsnType, Integer, OctetString, OID, octetsOf, Sequence, tagOf, valuesIn } from './asn1.js';
 import type { Certificate } from './certificate.js';
+import { decryptedBlock, decryptedOaep, encryptedOaep, encryptedPkcs1 } from './cryptography.js';
+import { type Work, waited } from './work.js';
 import { identifies, recipientIdOf, type WrappedKey } from './wrapped-key.js';
 
 const MGF1 = '1.2.840.113549.1.1.8';
@@ -16,11 +18,9 @@ const MGF1 = '1.2.840.113549.1.1.8';
  * @param old whether to use RSAES-PKCS1-v1_5, which every CMS implementation can read
  * @returns a RecipientInfo
  */
-export function transportedKey(content: Buffer, certificate: Certificate, old: boolean): AsnType {
+export function* transportedKey(content: Buffer, certificate: Certificate, old: boolean): Work<AsnType> {
   const to = certificate.x509.publicKey;
-  const encrypted = old
-    ? publicEncrypt({ key: to, padding: constants.RSA_PKCS1_PADDING }, content)
-    : publicEncrypt({ key: to, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, content);
+  const encrypted = yield* waited(old ? encryptedPkcs1(to, content) : encryptedOaep(to, content));
   const algorithm = old ? algorithmOf(OID.RSA) : oaep();
   return new Sequence({
     value: [
@@ -45,10 +45,10 @@ export function readTransportedKey(value: AsnType): WrappedKey {
   const encrypted = octetsOf(octets);
   return {
     isFor: (certificate) => identifies(id, certificate),
-    unwrapped: (key, length) => {
+    *unwrapped(key, length) {
       const madeUp = randomBytes(length);
       try {
-        const found = opened(algorithm, encrypted, key, madeUp);
+        const found = yield* opened(algorithm, encrypted, key, madeUp);
         return found.length === length ? found : madeUp;
       } catch {
         return madeUp;
@@ -57,15 +57,12 @@ export function readTransportedKey(value: AsnType): WrappedKey {
   };
 }
 
-function opened(algorithm: AlgorithmIdentifier, octets: Buffer, key: KeyObject, madeUp: Buffer): Buffer {
+function* opened(algorithm: AlgorithmIdentifier, octets: Buffer, key: KeyObject, madeUp: Buffer): Work<Buffer> {
   switch (algorithm.algorithmId) {
     case OID.RSA:
-      return unpadded(privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, octets), madeUp);
+      return unpadded(yield* waited(decryptedBlock(key, octets)), madeUp);
     case OID.RSA_OAEP:
-      return privateDecrypt(
-        { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: oaepDigest(algorithm) },
-        octets,
-      );
+      return yield* waited(decryptedOaep(key, octets, oaepDigest(algorithm)));
     default:
       return madeUp;
   }

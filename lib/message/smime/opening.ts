@@ -13,6 +13,7 @@ import type { Signature } from './signature.js';
 import { SIGNATURE_FAULTS } from './signature-fault.js';
 import { readSignedData, type SignedData } from './signed-data.js';
 import type { SignedLayer } from './verification.js';
+import type { Work } from './work.js';
 
 export interface OpeningOptions {
   readonly identity: SmimeIdentity | undefined;
@@ -34,10 +35,10 @@ export class Opening {
     this.#options = options;
   }
 
-  all(entity: OpenEntity): OpenEntity {
+  *all(entity: OpenEntity): Work<OpenEntity> {
     let current = entity;
     for (let count = 0; ; count += 1) {
-      const inner = this.protected(() => this.#next(current, count));
+      const inner = yield* this.#protectedWork(this.#next(current, count));
       if (inner === undefined) break;
       current = inner;
     }
@@ -50,9 +51,21 @@ export class Opening {
     try {
       return read();
     } catch (error) {
-      if (this.#doubtful === undefined || !(error instanceof RemoteProtocolError)) throw error;
-      throw this.#unprotected(error.message, error);
+      throw this.#disguised(error);
     }
+  }
+
+  *#protectedWork<T>(work: Work<T>): Work<T> {
+    try {
+      return yield* work;
+    } catch (error) {
+      throw this.#disguised(error);
+    }
+  }
+
+  #disguised(error: unknown): unknown {
+    if (this.#doubtful === undefined || !(error instanceof RemoteProtocolError)) return error;
+    return this.#unprotected(error.message, error);
   }
 
   settle(signed: Signature | undefined): void {
@@ -64,14 +77,14 @@ export class Opening {
     return unreadable(`it may have been changed, which AES-CBC does not detect, and ${why}`, cause);
   }
 
-  #next(entity: OpenEntity, count: number): OpenEntity | undefined {
+  *#next(entity: OpenEntity, count: number): Work<OpenEntity | undefined> {
     const layer = layerOf(entity);
     if (layer === undefined) return undefined;
     const { limits } = this.#options;
     if (count >= limits.layers) throw invalidSecured(`more than ${limits.layers} layers`);
     if (entity.body.length > limits.octets) throw invalidSecured(`more than ${limits.octets} octets`);
     const { type, content } = guarded('it is not CMS', () => contentInfoOf(layer.cms, limits));
-    if (layer.kind === 'opaque') return readEntity(this.#inside(type, content));
+    if (layer.kind === 'opaque') return readEntity(yield* this.#inside(type, content));
     if (type !== OID.SIGNED) throw invalidSecured('the second part of multipart/signed is not a signature');
     const signed = this.#read(content);
     if (signed.content !== undefined) throw invalidSecured('the detached signature contains content');
@@ -80,7 +93,7 @@ export class Opening {
     return layer.entity;
   }
 
-  #inside(type: string, content: AsnType): Buffer {
+  *#inside(type: string, content: AsnType): Work<Buffer> {
     if (type === OID.SIGNED) {
       const signed = this.#read(content);
       if (signed.content === undefined) throw invalidSecured('the signed content is missing');
@@ -97,7 +110,7 @@ export class Opening {
     const authenticated = type === OID.AUTHENTICATED;
     if (identity === undefined) throw unreadable('this endpoint has no key');
     if (!authenticated && !classic) this.#doubtful ??= this.layers.length;
-    return openEnveloped(content, authenticated, identity, limits);
+    return yield* openEnveloped(content, authenticated, identity, limits);
   }
 
   #read(content: AsnType): SignedData {

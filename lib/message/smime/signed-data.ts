@@ -2,7 +2,7 @@
  * CMS SignedData (RFC 5652 §5): makes signatures with signed attributes, and verifies signatures against the signed
  * octets. Whether the signer is trusted is decided in `trust.ts`.
  */
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
+import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { Attribute, IssuerAndSerialNumber, SignedAndUnsignedAttributes, SignerInfo } from 'pkijs';
 import { digestOf, nameOf, type Signing, verified } from './algorithms.js';
 import {
@@ -25,9 +25,11 @@ import {
   valuesIn,
 } from './asn1.js';
 import { Certificate } from './certificate.js';
-import { guarded, invalidSecured, type SmimeLimits } from './fault.js';
+import { digest as digested } from './cryptography.js';
+import { guarded, guardedWork, invalidSecured, type SmimeLimits } from './fault.js';
 import type { SmimeIdentity } from './identity.js';
 import type { SignatureFault } from './signature-fault.js';
+import { type Work, waited } from './work.js';
 
 /** One signature within a SignedData. */
 export interface Signer {
@@ -49,16 +51,16 @@ export interface SignedData {
  * @param detached whether to leave out the octets
  * @returns a ContentInfo in DER
  */
-export function makeSignedData(
+export function* makeSignedData(
   content: Buffer,
   { chain }: SmimeIdentity,
   by: Signing,
   at: Date,
   detached: boolean,
-): Buffer {
+): Work<Buffer> {
   const [own] = chain;
   const attributes = attributesOf(content, by, at);
-  const signature = by.sign(derOf(new Asn1Set({ value: attributes.map((one) => one.toSchema()) })));
+  const signature = yield* waited(by.sign(derOf(new Asn1Set({ value: attributes.map((one) => one.toSchema()) }))));
   const { issuer, serialNumber } = own.parsed;
   const info = new SignerInfo({
     version: 1,
@@ -90,7 +92,7 @@ export function makeSignedData(
 
 /** RFC 5652 §5.3, §11: in the order that DER requires of a SET. */
 function attributesOf(content: Buffer, by: Signing, at: Date): Attribute[] {
-  const digest = createHash(by.digest).update(content).digest();
+  const digest = digested(by.digest, content);
   return [
     new Attribute({ type: OID.CONTENT_TYPE, values: [new ObjectIdentifier({ value: OID.DATA })] }),
     new Attribute({ type: OID.SIGNING_TIME, values: [new UTCTime({ valueDate: at })] }),
@@ -156,8 +158,8 @@ export interface SignatureCheck {
  *
  * @param contents possible forms of the signed content: as received, and in canonical form
  */
-export function proofOf({ certificate, info }: Signer, contents: readonly Buffer[]): SignatureCheck {
-  return guarded('the signature cannot be read', () => {
+export function proofOf({ certificate, info }: Signer, contents: readonly Buffer[]): Work<SignatureCheck> {
+  return guardedWork('the signature cannot be read', function* () {
     const digest = digestOf(info.digestAlgorithm);
     const facts = {
       algorithm: nameOf(info.signatureAlgorithm, digest),
@@ -171,7 +173,7 @@ export function proofOf({ certificate, info }: Signer, contents: readonly Buffer
     const { publicKey } = certificate.x509;
     let fault: SignatureFault = 'altered';
     for (const octets of signed) {
-      const verdict = verified(info.signatureAlgorithm, digest, publicKey, octets, octetsOf(info.signature));
+      const verdict = yield* verified(info.signatureAlgorithm, digest, publicKey, octets, octetsOf(info.signature));
       if (verdict === 'unsupported') fault = 'weak';
       else if (verdict !== 'wrong') {
         const outdated = verdict === 'outdated' || digest === 'sha1';
@@ -185,7 +187,7 @@ export function proofOf({ certificate, info }: Signer, contents: readonly Buffer
 function identifierOf({ signedAttrs, signature }: SignerInfo): string {
   const named = signedAttrs?.attributes.find(({ type }) => type === OID.CONTENT_IDENTIFIER)?.values[0];
   const octets = named instanceof OctetString ? octetsOf(named) : octetsOf(signature);
-  return createHash('sha256').update(octets).digest('base64');
+  return digested('sha256', octets).toString('base64');
 }
 
 function signingTime({ signedAttrs }: SignerInfo): Date | undefined {
@@ -203,7 +205,7 @@ function attested(
   const expected = octetsOf(only(attributes, OID.MESSAGE_DIGEST));
   if (oidOf(only(attributes, OID.CONTENT_TYPE)) !== OID.DATA) return [];
   const same = contents.some((content) => {
-    const found = createHash(digest).update(content).digest();
+    const found = digested(digest, content);
     return found.length === expected.length && timingSafeEqual(found, expected);
   });
   return same ? [Buffer.from(encodedValue)] : [];

@@ -12,6 +12,7 @@ import { type Verdict, verified } from './algorithms.js';
 import { octetsIn } from './asn1.js';
 import type { Certificate } from './certificate.js';
 import type { SignatureFault } from './signature-fault.js';
+import type { Work } from './work.js';
 
 /** Longest path; longer ones would only waste time. */
 const PATH_LENGTH = 8;
@@ -23,6 +24,17 @@ interface Path {
   readonly certificates: readonly [Certificate, ...Certificate[]];
   /** Whether one was signed by an algorithm or key that can be forged today. */
   readonly outdated: boolean;
+}
+
+/** What a search for a path has found so far. */
+interface Search {
+  /** Possible intermediate certificates. */
+  readonly others: readonly Certificate[];
+  readonly at: Date;
+  stepsLeft: number;
+  /** Why the last path that leads to a trusted CA is not in order. */
+  fault: SignatureFault | undefined;
+  revoked: SignatureFault | undefined;
 }
 
 /** Whether a certificate is trusted. */
@@ -59,19 +71,10 @@ export class Trust {
    *
    * @param others possible intermediate certificates
    */
-  standingOf(certificate: Certificate, others: readonly Certificate[], at: Date): Standing {
-    const paths = this.#paths({ certificates: [certificate], outdated: false }, others, { left: STEPS });
-    let fault: SignatureFault | undefined;
-    let revoked: SignatureFault | undefined;
-    for (const path of paths) {
-      if (this.#isTrusted(path)) {
-        fault = this.#faultOfPath(path, at);
-        if (fault === undefined) return { fault, outdated: path.outdated };
-      } else {
-        revoked ??= this.#revocationIn(path, others, at);
-      }
-    }
-    return { fault: fault ?? revoked ?? 'untrusted', outdated: false };
+  *standingOf(certificate: Certificate, others: readonly Certificate[], at: Date): Work<Standing> {
+    const search: Search = { others, at, stepsLeft: STEPS, fault: undefined, revoked: undefined };
+    const found = yield* this.#search({ certificates: [certificate], outdated: false }, search);
+    return found ?? { fault: search.fault ?? search.revoked ?? 'untrusted', outdated: false };
   }
 
   #isTrusted({ certificates }: Path): boolean {
@@ -79,22 +82,33 @@ export class Trust {
     return last !== undefined && this.#authorities.some((authority) => authority.is(last));
   }
 
-  /** All paths upwards, whether they lead to a trusted CA or not; the first is the certificate alone. */
-  *#paths(path: Path, others: readonly Certificate[], steps: { left: number }): Generator<Path> {
+  /**
+   * Judges a path and all that go on from it upwards, whether they lead to a trusted CA or not.
+   *
+   * @returns the first that is in order; the faults of the others are noted in the search
+   */
+  *#search(path: Path, search: Search): Work<Standing | undefined> {
     const { certificates } = path;
     const last = certificates.at(-1);
-    if (last === undefined || last.demanding) return;
-    yield path;
-    if (certificates.length >= PATH_LENGTH) return;
-    for (const issuer of [...this.#authorities, ...others]) {
+    if (last === undefined || last.demanding) return undefined;
+    if (this.#isTrusted(path)) {
+      search.fault = yield* this.#faultOfPath(path, search.at);
+      if (search.fault === undefined) return { fault: undefined, outdated: path.outdated };
+    } else {
+      search.revoked ??= yield* this.#revocationIn(path, search.others, search.at);
+    }
+    if (certificates.length >= PATH_LENGTH) return undefined;
+    for (const issuer of [...this.#authorities, ...search.others]) {
       if (certificates.some((one) => one.is(issuer)) || !mayIssue(issuer, last, certificates.length - 1)) continue;
-      steps.left -= 1;
-      if (steps.left < 0) return;
-      const verdict = genuine(last.parsed, issuer);
+      search.stepsLeft -= 1;
+      if (search.stepsLeft < 0) return undefined;
+      const verdict = yield* genuine(last.parsed, issuer);
       if (!this.#accepts(verdict)) continue;
       const outdated = path.outdated || verdict === 'outdated';
-      yield* this.#paths({ certificates: [...certificates, issuer], outdated }, others, steps);
+      const found = yield* this.#search({ certificates: [...certificates, issuer], outdated }, search);
+      if (found !== undefined) return found;
     }
+    return undefined;
   }
 
   #accepts(verdict: Verdict): boolean {
@@ -102,11 +116,14 @@ export class Trust {
   }
 
   /** The fault of a path that leads to a trusted CA. */
-  #faultOfPath({ certificates }: Path, at: Date): SignatureFault | undefined {
+  *#faultOfPath({ certificates }: Path, at: Date): Work<SignatureFault | undefined> {
     if (!certificates.every((certificate) => certificate.validAt(at))) return 'expired';
     for (const [index, certificate] of certificates.entries()) {
       const issuer = certificates[index + 1];
-      const lists = issuer === undefined ? [] : this.#listsOf(certificate).filter((list) => this.#isBy(list, issuer));
+      const lists: CertificateRevocationList[] = [];
+      for (const list of issuer === undefined ? [] : this.#listsOf(certificate)) {
+        if (issuer !== undefined && (yield* this.#isBy(list, issuer))) lists.push(list);
+      }
       const fault = revocation(certificate, lists, at);
       if (fault !== undefined) return fault;
     }
@@ -114,9 +131,12 @@ export class Trust {
   }
 
   /** Whether the last certificate of a path that does not lead to a trusted CA was revoked; the others came before. */
-  #revocationIn({ certificates }: Path, others: readonly Certificate[], at: Date): SignatureFault | undefined {
+  *#revocationIn({ certificates }: Path, others: readonly Certificate[], at: Date): Work<SignatureFault | undefined> {
     const last = certificates.at(-1);
-    const lists = last === undefined ? [] : this.#listsOf(last).filter((list) => this.#mayBeGenuine(list, others));
+    const lists: CertificateRevocationList[] = [];
+    for (const list of last === undefined ? [] : this.#listsOf(last)) {
+      if (yield* this.#mayBeGenuine(list, others)) lists.push(list);
+    }
     return last && revocation(last, lists, at);
   }
 
@@ -124,8 +144,8 @@ export class Trust {
     return this.#lists.filter((list) => list.issuer.isEqual(parsed.issuer));
   }
 
-  #isBy(list: CertificateRevocationList, issuer: Certificate): boolean {
-    return list.issuer.isEqual(issuer.parsed.subject) && this.#accepts(genuine(list, issuer));
+  *#isBy(list: CertificateRevocationList, issuer: Certificate): Work<boolean> {
+    return list.issuer.isEqual(issuer.parsed.subject) && this.#accepts(yield* genuine(list, issuer));
   }
 
   /**
@@ -133,9 +153,11 @@ export class Trust {
    * the user has configured it. Only a trusted CA of the same name proves that it is not genuine: a certificate that came
    * with the message proves nothing.
    */
-  #mayBeGenuine(list: CertificateRevocationList, others: readonly Certificate[]): boolean {
+  *#mayBeGenuine(list: CertificateRevocationList, others: readonly Certificate[]): Work<boolean> {
     const namesakes = this.#authorities.filter(({ parsed }) => list.issuer.isEqual(parsed.subject));
-    return namesakes.length === 0 || [...namesakes, ...others].some((issuer) => this.#isBy(list, issuer));
+    if (namesakes.length === 0) return true;
+    for (const issuer of [...namesakes, ...others]) if (yield* this.#isBy(list, issuer)) return true;
+    return false;
   }
 }
 
@@ -167,7 +189,7 @@ function genuine(
     signatureValue,
   }: Pick<CertificateRevocationList, 'tbsView' | 'signatureAlgorithm' | 'signatureValue'>,
   { x509 }: Certificate,
-): Verdict {
+): Work<Verdict> {
   return verified(signatureAlgorithm, undefined, x509.publicKey, Buffer.from(tbsView), octetsIn(signatureValue));
 }
 

@@ -8,6 +8,7 @@ import { nothingSigned, type Signature } from './signature.js';
 import type { SignatureFault } from './signature-fault.js';
 import { proofOf, type Signer } from './signed-data.js';
 import type { Trust } from './trust.js';
+import type { Work } from './work.js';
 
 /** Signatures of one layer, with the possible forms of the signed content. */
 export interface SignedLayer {
@@ -38,21 +39,22 @@ export interface VerificationContext {
 }
 
 /** Selects the best signature of a layer: a valid one, else the first. */
-export function signatureOf(layer: SignedLayer, sender: ClaimedSender, context: VerificationContext): Signature {
+export function* signatureOf(layer: SignedLayer, sender: ClaimedSender, context: VerificationContext): Work<Signature> {
   const others = [...layer.certificates, ...context.known];
-  const all = layer.signers.map((signer) => signatureBy(signer, layer.contents, sender, context, others));
+  const all: Signature[] = [];
+  for (const signer of layer.signers) all.push(yield* signatureBy(signer, layer.contents, sender, context, others));
   return all.find(({ valid }) => valid) ?? all[0] ?? nothingSigned('no certificate');
 }
 
-function signatureBy(
+function* signatureBy(
   signer: Signer,
   contents: readonly Buffer[],
   sender: ClaimedSender,
   context: VerificationContext,
   others: readonly Certificate[],
-): Signature {
+): Work<Signature> {
   const { certificate } = signer;
-  const proof = proofOf(signer, contents);
+  const proof = yield* proofOf(signer, contents);
   const fault = proof.fault ?? (proof.outdated && !context.outdated ? 'weak' : undefined);
   const facts = {
     by: nameIn(certificate, sender),
@@ -65,7 +67,7 @@ function signatureBy(
     const reason = fault ?? 'no certificate';
     return { ...facts, valid: false, reason, trust: undefined, outdated: proof.outdated };
   }
-  const standing = context.trust.standingOf(certificate, others, context.at);
+  const standing = yield* context.trust.standingOf(certificate, others, context.at);
   const outdated = proof.outdated || standing.outdated;
   const { reason, trust } = acceptance(certificate, sender, context, standing.fault);
   return { ...facts, valid: reason === undefined, reason, trust, outdated };

@@ -4,6 +4,7 @@ import { IssuerAndSerialNumber } from 'pkijs';
 import { type AsnType, OctetString, octetsIn, Sequence } from './asn1.js';
 import type { Certificate } from './certificate.js';
 import { guarded, invalidSecured } from './fault.js';
+import type { Work } from './work.js';
 
 export interface WrappedKey {
   isFor(certificate: Certificate): boolean;
@@ -13,7 +14,7 @@ export interface WrappedKey {
    * @param length the required length
    * @returns a random key if there is none inside (RFC 3218 §2.3.2) or the algorithm is not supported
    */
-  unwrapped(key: KeyObject, length: number): Buffer;
+  unwrapped(key: KeyObject, length: number): Work<Buffer>;
 }
 
 /** RFC 5652 §6.2.1: names a recipient by the issuer and the serial number of its certificate. */

@@ -11,6 +11,7 @@ import {
 import { readIdentity } from '../../../lib/message/smime/identity.js';
 import { Secure, type SecureOptions } from '../../../lib/message/smime/secure.js';
 import { makeSignedData } from '../../../lib/message/smime/signed-data.js';
+import { runNow } from '../../../lib/message/smime/work.js';
 import { parseEntity } from '../../../lib/mime/entity.js';
 import { formatHeaders } from '../../../lib/mime/headers.js';
 import { TestAuthority, type TestCertificate, type TestCertificateOptions } from '../../support/certificates.js';
@@ -56,5 +57,5 @@ export function forged({ certificate, key }: TestCertificate, content: MadeEntit
   const octets = octetsOfEntity(content);
   const identity = readIdentity(certificate, key);
   const by = signingOf(identity.key, false);
-  return multipartSigned(octets, makeSignedData(octets, identity, by, new Date(), true), by.micalg);
+  return multipartSigned(octets, runNow(makeSignedData(octets, identity, by, new Date(), true)), by.micalg);
 }
