@@ -1,8 +1,9 @@
 /** `imxp known`: shows and changes a directory of certificates learnt from signed messages. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { KNOWN_LIMITS, KnownDirectory } from '../lib/endpoint/known-directory.js';
+import { KnownDirectory } from '../lib/endpoint/known-directory.js';
 import { readCertificates } from '../lib/message/smime/certificate.js';
+import { KNOWN_LIMITS } from '../lib/message/smime/known.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { readGivenFile } from './support/files.js';
 import { explain } from './support/manual.js';

@@ -9,16 +9,8 @@ import { join } from 'node:path';
 import { describeFileError } from '../config/password-file.js';
 import { LocalError } from '../errors.js';
 import { addressOf, parseAddress } from '../imxp/address.js';
-import type { KnownCertificates } from '../message/smime/known.js';
+import { KNOWN_LIMITS, type KnownCertificates } from '../message/smime/known.js';
 import { createWhole } from '../ops/whole-file.js';
-
-/** Limits of one directory: senders decide how much is learnt, and a domain vouches for as many senders as it likes. */
-export const KNOWN_LIMITS = Object.freeze({
-  /** Certificates in all. */
-  certificates: 10_000,
-  /** Certificates of one domain. */
-  perDomain: 1_000,
-});
 
 /** File systems limit names to 255 octets; a draft's name is longer than the file's. */
 const NAME_OCTETS = 200;

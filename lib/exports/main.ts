@@ -13,7 +13,7 @@ export type { CpimObjectContent, JsonContent, MessageContent, UriContent, XmlCon
 export type { Delivery, ReplyInit } from '../endpoint/delivery.js';
 export { Endpoint, type EndpointEvents, type RequestOptions } from '../endpoint/endpoint.js';
 export type { DeliveryHandler, ReceiveOptions } from '../endpoint/inbox.js';
-export { KNOWN_LIMITS, type KnownCertificate, KnownDirectory } from '../endpoint/known-directory.js';
+export { type KnownCertificate, KnownDirectory } from '../endpoint/known-directory.js';
 export type { Encoded, Message } from '../endpoint/message.js';
 export type { OptionInit } from '../endpoint/option.js';
 export {

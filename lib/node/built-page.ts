@@ -1,5 +1,5 @@
 /** Files of pages that the build has put into `dist/web`; from its sources the program runs beside that directory. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { LocalError } from '../errors.js';
 import { type PageFile, PageFiles } from '../transport/web/page-files.js';
 
@@ -14,17 +14,18 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** Of the page of that name. @throws LocalError CONFIGURATION when it is not built */
-export function builtFiles(page: string, names: readonly string[]): Map<string, PageFile> {
+export function builtFiles(page: string): Map<string, PageFile> {
   const files = new Map<string, PageFile>();
-  for (const name of names) {
-    try {
+  try {
+    for (const name of readdirSync(place(page, ''))) {
       files.set(name === 'index.html' ? '' : name, { type: typeOf(name), body: readFileSync(place(page, name)) });
-    } catch (cause) {
-      const why = `the ${page} page is not built: run "npm run build" (${String(cause)})`;
-      throw new LocalError('CONFIGURATION', why, { cause });
     }
+    if (files.has('')) return files;
+    throw new Error('index.html is missing');
+  } catch (cause) {
+    const why = `the ${page} page is not built: run "npm run build" (${String(cause)})`;
+    throw new LocalError('CONFIGURATION', why, { cause });
   }
-  return files;
 }
 
 export function typeOf(name: string): string {
@@ -34,7 +35,7 @@ export function typeOf(name: string): string {
 /** The console on the admin port; undefined where it is not built, because nobody asked for it by the configuration. */
 export function consolePage(nodes: readonly string[]): PageFiles | undefined {
   if (!existsSync(place('console', 'index.html'))) return undefined;
-  return new PageFiles('/console', builtFiles('console', ['index.html', 'app.js', 'app.css', 'icon.svg']), nodes);
+  return new PageFiles('/console', builtFiles('console'), nodes);
 }
 
 function place(page: string, name: string): URL {

@@ -2,8 +2,6 @@
 import { PageFiles } from '../transport/web/page-files.js';
 import { builtFiles, typeOf } from './built-page.js';
 
-const CHAT_FILES = ['index.html', 'app.js', 'app.css', 'worker.js', 'icon.svg', 'app.webmanifest'] as const;
-
 /** What the page has to know of its relay. */
 export interface ChatSettings {
   /** Path of the WebSocket on the same host and port. */
@@ -17,7 +15,7 @@ export interface ChatSettings {
  * @throws LocalError CONFIGURATION when the page was not built
  */
 export function chatPage(path: string, settings: ChatSettings): PageFiles {
-  const files = builtFiles('chat', CHAT_FILES);
+  const files = builtFiles('chat');
   files.set('settings.json', { type: typeOf('settings.json'), body: Buffer.from(JSON.stringify(settings)) });
   return new PageFiles(path, files);
 }

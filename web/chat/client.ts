@@ -3,10 +3,11 @@
  * connection, and when it is closed another takes over. They talk over a broadcast channel.
  */
 import { givenAddress } from '../../lib/endpoint/address.js';
+import { identityOf, keepIdentity, removeCertificates, removeIdentity } from './certificates.js';
 import { History, instant } from './history.js';
 import { forgetPassword, keepPassword, keptPassword } from './keeper.js';
 import { Session, wordsFor } from './session.js';
-import type { Command, ConnectionState, Contact, Entry, News, Presence } from './types.js';
+import type { Command, ConnectionState, Contact, Entry, News, OwnCertificate, Presence, Protect } from './types.js';
 
 export interface ClientOptions {
   readonly account: string;
@@ -35,6 +36,8 @@ export class Client {
   connection: ConnectionState = { kind: 'connecting' };
   /** What went wrong beside a message; shown until it is dismissed. */
   notice: string | undefined;
+  /** The certificate that messages are signed and decrypted with. */
+  certificate: OwnCertificate | undefined;
   /** The account was logged out, here or in another tab. */
   left = false;
   /** The conversation in view. */
@@ -66,6 +69,7 @@ export class Client {
     const history = await History.open(options.account);
     const client = new Client(options, history, changed);
     for (const contact of await history.contacts()) client.contacts.set(contact.address, contact);
+    client.certificate = (await identityOf(options.account))?.facts;
     void client.#lead();
     client.#ask({ do: 'tell' });
     addEventListener('online', client.#wake);
@@ -109,13 +113,57 @@ export class Client {
   }
 
   async send(peer: string, text: string): Promise<void> {
-    await this.#write({ id: crypto.randomUUID(), peer, at: instant(), text, state: 'waiting' });
+    await this.#write({ ...this.#new(peer), text });
   }
 
   async sendFile(peer: string, file: File): Promise<void> {
     const { name, size } = file;
     const facts = { name, type: file.type === '' ? 'application/octet-stream' : file.type, size };
-    await this.#write({ id: crypto.randomUUID(), peer, at: instant(), text: '', file: facts, state: 'waiting' }, file);
+    await this.#write({ ...this.#new(peer), text: '', file: facts }, file);
+  }
+
+  /** How messages to somebody are protected; undefined without a certificate. Unless chosen otherwise, they are signed. */
+  protection(peer: string): Protect | undefined {
+    if (this.certificate === undefined) return undefined;
+    return this.contacts.get(peer)?.protect ?? { sign: true, encrypt: false };
+  }
+
+  async protect(peer: string, protect: Protect): Promise<void> {
+    this.#tell({ news: 'contact', contact: await this.#history.change(peer, { protect }) });
+  }
+
+  /**
+   * Imports a certificate with its key, of PEM or PKCS#12.
+   *
+   * @throws LocalError ARGUMENT, with what is wrong with the file
+   */
+  async importCertificate(file: Blob, passphrase: string): Promise<void> {
+    const { importIdentity } = await import('./smime/import.js');
+    const identity = await importIdentity(this.account, file, passphrase);
+    await keepIdentity(this.account, identity);
+    this.#certified(identity.facts);
+  }
+
+  async removeCertificate(): Promise<void> {
+    await removeIdentity(this.account);
+    this.#certified(undefined);
+  }
+
+  #certified(certificate: OwnCertificate | undefined): void {
+    this.#ask({ do: 'load certificates' });
+    this.#tell({ news: 'certificate', certificate });
+  }
+
+  #new(peer: string) {
+    const protect = this.protection(peer);
+    const wanted = protect?.sign === true || protect?.encrypt === true;
+    return {
+      id: crypto.randomUUID(),
+      peer,
+      at: instant(),
+      state: 'waiting',
+      ...(wanted ? { protect } : {}),
+    } as const;
   }
 
   /** Sends a message that failed again, as a new one. */
@@ -158,7 +206,9 @@ export class Client {
     await forgetPassword(this.account);
     this.#ask({ do: 'leave' });
     this.#tell({ news: 'left' });
-    if (erase) await History.remove(this.account);
+    if (!erase) return;
+    await History.remove(this.account);
+    await removeCertificates(this.account);
   }
 
   // ---- between tabs -------------------------------------------------------------------------------------------------
@@ -221,6 +271,7 @@ export class Client {
     else if (command.do === 'forget') await session.forget(command.address, command.block);
     else if (command.do === 'take over') session.takeOver();
     else if (command.do === 'leave') await session.leave();
+    else if (command.do === 'load certificates') session.loadCertificates();
     else session.report();
   }
 
@@ -245,6 +296,9 @@ export class Client {
         break;
       case 'notice':
         this.notice = news.text;
+        break;
+      case 'certificate':
+        this.certificate = news.certificate;
         break;
       case 'left':
         this.left = true;

@@ -174,6 +174,7 @@ function Composer({ client, peer }: { readonly client: Client; readonly peer: st
       >
         <Icon name="clip" />
       </button>
+      <Protection client={client} peer={peer} />
       <div class="field" data-text={text}>
         <textarea
           ref={field}
@@ -200,6 +201,37 @@ function Composer({ client, peer }: { readonly client: Client; readonly peer: st
         <Icon name="send" />
       </button>
     </form>
+  );
+}
+
+/** Whether messages are signed and encrypted; for those who have a certificate. */
+function Protection({ client, peer }: { readonly client: Client; readonly peer: string }) {
+  const protect = client.protection(peer);
+  if (protect === undefined) return null;
+  const { sign, encrypt } = protect;
+  return (
+    <Fragment>
+      <button
+        type="button"
+        class="round"
+        aria-pressed={sign}
+        aria-label="Sign messages"
+        title={sign ? 'Messages are signed' : 'Messages are not signed'}
+        onClick={() => void client.protect(peer, { sign: !sign, encrypt })}
+      >
+        <Icon name="pen" />
+      </button>
+      <button
+        type="button"
+        class="round"
+        aria-pressed={encrypt}
+        aria-label="Encrypt messages"
+        title={encrypt ? 'Messages are encrypted' : 'Messages are not encrypted'}
+        onClick={() => void client.protect(peer, { sign, encrypt: !encrypt })}
+      >
+        <Icon name="lock" />
+      </button>
+    </Fragment>
   );
 }
 

@@ -196,7 +196,7 @@ export function done<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
-function finished(write: IDBTransaction): Promise<void> {
+export function finished(write: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
     write.oncomplete = () => resolve();
     write.onerror = () => reject(write.error);

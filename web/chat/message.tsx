@@ -20,15 +20,24 @@ const PICTURES: ReadonlySet<string> = new Set(['image/png', 'image/jpeg', 'image
 const PICTURE_OCTETS = 20_000_000;
 
 export function MessageItem({ entry, client }: { readonly entry: Entry; readonly client: Client }) {
-  const { at, text, file, state } = entry;
+  const { at, text, file, state, reason } = entry;
+  const unread = state === 'received' && reason !== undefined;
   const own = state !== 'received';
   return (
     <li class={own ? 'message own' : 'message'}>
       <span class="sr">{own ? 'You' : entry.peer}: </span>
       <div class="bubble">
-        {file === undefined ? <p dir="auto">{linked(text)}</p> : <FileView entry={entry} client={client} />}
+        {unread ? (
+          <p class="unreadable">This message could not be read: {reason}</p>
+        ) : file === undefined ? (
+          <p dir="auto">{linked(text)}</p>
+        ) : (
+          <FileView entry={entry} client={client} />
+        )}
+        <ProofMark entry={entry} />
         <span class="foot">
           <time dateTime={new Date(at).toISOString()}>{clock(at)}</time>
+          <ProtectMark entry={entry} />
           {state === 'received' ? null : <StateMark state={state} />}
         </span>
       </div>
@@ -41,6 +50,35 @@ export function MessageItem({ entry, client }: { readonly entry: Entry; readonly
         </p>
       ) : null}
     </li>
+  );
+}
+
+/** How an own message was protected. */
+function ProtectMark({ entry: { protect } }: { readonly entry: Entry }) {
+  if (protect === undefined) return null;
+  const words = protect.sign ? (protect.encrypt ? 'signed and encrypted' : 'signed') : 'encrypted';
+  return (
+    <span class="protected" title={words}>
+      {protect.sign ? <Icon name="pen" /> : null}
+      {protect.encrypt ? <Icon name="lock" /> : null}
+      <span class="sr">{words}</span>
+    </span>
+  );
+}
+
+/** Who signed a message that has come, and whether it was encrypted. */
+function ProofMark({ entry: { proof } }: { readonly entry: Entry }) {
+  if (proof === undefined) return null;
+  const { encrypted, signed } = proof;
+  const words = [...(signed === undefined ? [] : [signed.words]), ...(encrypted ? ['encrypted'] : [])].join(', ');
+  return (
+    <p
+      class={signed?.valid === false ? 'proof bad' : 'proof'}
+      title={signed?.fingerprint === undefined ? undefined : `Fingerprint (SHA-256): ${signed.fingerprint}`}
+    >
+      <Icon name={signed === undefined ? 'lock' : signed.valid ? 'shield' : 'cross'} />
+      <span>{words}</span>
+    </p>
   );
 }
 

@@ -1,5 +1,6 @@
 /** The list of conversations, with who is there. */
 import { useState } from 'preact/hooks';
+import { CertificateDialog } from './certificate.js';
 import type { Client } from './client.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icons.js';
@@ -31,7 +32,7 @@ export function Face({ address, presence }: { readonly address: string; readonly
 }
 
 export function Roster({ client }: { readonly client: Client }) {
-  const [dialog, setDialog] = useState<'add' | 'leave' | undefined>();
+  const [dialog, setDialog] = useState<'add' | 'certificate' | 'leave' | undefined>();
   const contacts = [...client.contacts.values()].sort(byRecency);
   const close = (): void => setDialog(undefined);
   return (
@@ -47,6 +48,15 @@ export function Roster({ client }: { readonly client: Client }) {
           onClick={() => setDialog('add')}
         >
           <Icon name="plus" />
+        </button>
+        <button
+          type="button"
+          class="round"
+          aria-label="Certificate"
+          title="Certificate"
+          onClick={() => setDialog('certificate')}
+        >
+          <Icon name="shield" />
         </button>
         <button type="button" class="round" aria-label="Log out" title="Log out" onClick={() => setDialog('leave')}>
           <Icon name="away" />
@@ -68,6 +78,7 @@ export function Roster({ client }: { readonly client: Client }) {
         </ul>
       )}
       {dialog === 'add' ? <AddDialog client={client} close={close} /> : null}
+      {dialog === 'certificate' ? <CertificateDialog client={client} close={close} /> : null}
       {dialog === 'leave' ? <LeaveDialog client={client} close={close} /> : null}
     </nav>
   );
@@ -177,7 +188,7 @@ function LeaveDialog({ client, close }: { readonly client: Client; readonly clos
       <p>The password is removed from this device, in all tabs.</p>
       <label class="choice">
         <input type="checkbox" checked={erase} onChange={({ currentTarget }) => setErase(currentTarget.checked)} />
-        Delete the conversations on this device as well
+        Delete the conversations and the certificate on this device as well
       </label>
       <div class="buttons">
         <button type="button" class="quiet" onClick={close}>

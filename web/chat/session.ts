@@ -3,16 +3,23 @@
  * waits, keeps what arrives, follows the presence of contacts and shows its own.
  */
 import { givenAddress } from '../../lib/endpoint/address.js';
+import { TEXT } from '../../lib/endpoint/content.js';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { certainlyNotDelivered } from '../../lib/endpoint/outcome.js';
 import type { Feed } from '../../lib/endpoint/presence-feed.js';
 import type { PresenceInfo } from '../../lib/endpoint/presence-info.js';
-import { ImxpError, RefusedError } from '../../lib/errors.js';
+import { ImxpError, LocalError, RefusedError, type Reply } from '../../lib/errors.js';
+import { isSecured } from '../../lib/message/smime/entity.js';
+import type { Signature } from '../../lib/message/smime/signature.js';
+import { SIGNATURE_FAULTS } from '../../lib/message/smime/signature-fault.js';
 import { uriOfAddress } from '../../lib/message/uri.js';
+import { entityType } from '../../lib/mime/entity.js';
 import { disposition, fileNameIn } from '../../lib/mime/file-name.js';
+import type { HeaderField } from '../../lib/mime/headers.js';
+import { openContent, type PageSecurity } from '../secure.js';
 import { type History, instant } from './history.js';
-import type { ConnectionState, Contact, Entry, News, Presence } from './types.js';
+import type { ConnectionState, Contact, Entry, News, Presence, Proof } from './types.js';
 
 /** Of the session storage, which a tab keeps when it is loaded again. */
 const HAD = 'imxp account here';
@@ -58,6 +65,7 @@ export class Session {
   #sending = Promise.resolve();
   #waitMs = FIRST_MS;
   #elsewhere = 0;
+  #security: Promise<PageSecurity> | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -112,6 +120,11 @@ export class Session {
   /** Sends what waits, in its order. */
   send(): void {
     this.#sending = this.#sending.then(() => this.#sendWaiting()).catch((error: unknown) => this.#notice(error));
+  }
+
+  /** Another certificate was imported, or none is there any more. */
+  loadCertificates(): void {
+    this.#security = undefined;
   }
 
   /** Follows the presence of a contact. @param show whether the contact may see that of the account */
@@ -224,7 +237,14 @@ export class Session {
     const endpoint = this.#endpoint;
     if (endpoint === undefined) return;
     for (const entry of await this.#options.history.inState('waiting')) {
-      const content = await this.#contentOf(entry);
+      let content: MessagePart;
+      try {
+        content = await this.#protected(entry, await this.#contentOf(entry));
+      } catch (error) {
+        if (!(error instanceof LocalError)) throw error;
+        await this.#keep({ ...entry, state: 'failed', reason: wordsFor(error) });
+        continue;
+      }
       const sending: Entry = { ...entry, state: 'sending' };
       await this.#keep(sending);
       // Not awaited: messages to one recipient keep their order, and others do not wait for them.
@@ -232,8 +252,8 @@ export class Session {
     }
   }
 
-  async #contentOf({ id, text, file }: Entry) {
-    if (file === undefined) return { content: text };
+  async #contentOf({ id, text, file }: Entry): Promise<MessagePart> {
+    if (file === undefined) return { content: text, type: TEXT };
     const blob = await this.#options.history.file(id);
     const content = new Uint8Array((await blob?.arrayBuffer()) ?? new ArrayBuffer(0));
     return {
@@ -243,11 +263,29 @@ export class Session {
     };
   }
 
-  async #sendOne(
-    endpoint: Endpoint,
-    entry: Entry,
-    content: { readonly content: string | Uint8Array; readonly type?: string },
-  ): Promise<void> {
+  /** Signs and encrypts what was written so. @throws LocalError ARGUMENT, for instance without a certificate of the peer */
+  async #protected({ peer, protect }: Entry, part: MessagePart): Promise<MessagePart> {
+    if (protect === undefined) return part;
+    const { type, headers = [], content } = part;
+    const security = await this.#secure();
+    const made = await security.seal(
+      { type, headers, body: Buffer.from(content) },
+      { ...protect, from: this.#options.account, to: [peer] },
+    );
+    return { content: made.body, type: made.type };
+  }
+
+  /** S/MIME, which is loaded when it is needed first. */
+  #secure(): Promise<PageSecurity> {
+    this.#security ??= import('./smime/load.js').then(({ loadSmime }) => loadSmime(this.#options.account));
+    // What could not be loaded is tried again.
+    this.#security.catch(() => {
+      this.#security = undefined;
+    });
+    return this.#security;
+  }
+
+  async #sendOne(endpoint: Endpoint, entry: Entry, content: MessagePart): Promise<void> {
     const message = { to: entry.peer, ...content };
     let state: Entry['state'] = 'delivered';
     let reason: string | undefined;
@@ -269,7 +307,7 @@ export class Session {
 
   /** Resolves when the message is on disk, which is what the sender's `ok` means. */
   async #receive(delivery: Delivery): Promise<void> {
-    const { entry, file } = entryOf(delivery);
+    const { entry, file, refusal } = await this.#read(delivery);
     const kept = { unread: true, ...(file === undefined ? {} : { file }) };
     let contact: Contact;
     let dropped: readonly string[];
@@ -286,6 +324,22 @@ export class Session {
     this.#options.tell({ news: 'contact', contact });
     this.#options.came(entry);
     if (contact.added) this.#watchAgain(entry.peer);
+    if (refusal !== undefined) delivery.refuse(refusal);
+  }
+
+  /** What a delivery says. One that cannot be read is shown as that, and its sender is told why. */
+  async #read(delivery: Delivery): Promise<Received> {
+    try {
+      const { content, originator, recipients } = delivery;
+      if (content.kind === 'part' && isSecured(entityType(content.headers).media)) {
+        await openContent(content, originator, recipients, await this.#secure());
+      }
+      return entryOf(delivery);
+    } catch (error) {
+      const refusal = error instanceof ImxpError ? error.reply : undefined;
+      if (refusal === undefined) throw error;
+      return { entry: { ...baseOf(delivery), text: '', reason: wordsFor(error) }, refusal };
+    }
   }
 
   async #keep(entry: Entry): Promise<void> {
@@ -360,12 +414,31 @@ function stateOf({ open }: PresenceInfo): Presence {
   return open ? 'open' : 'closed';
 }
 
-/** A message as it is kept. Text that is no file is shown; all else is a file. */
-function entryOf(delivery: Delivery): { readonly entry: Entry; readonly file?: Blob } {
+/** What is sent: one part. */
+interface MessagePart {
+  readonly content: string | Uint8Array;
+  readonly type: string;
+  readonly headers?: readonly HeaderField[];
+}
+
+interface Received {
+  readonly entry: Entry;
+  readonly file?: Blob;
+  /** The reply to its sender, when it could not be read. */
+  readonly refusal?: Reply;
+}
+
+function baseOf(delivery: Delivery) {
   // The programs of one person are one conversation.
   const { base: peer } = givenAddress(delivery.originator);
-  const base = { id: crypto.randomUUID(), peer, at: instant(), state: 'received' } as const;
-  const { content } = delivery;
+  return { id: crypto.randomUUID(), peer, at: instant(), state: 'received' } as const;
+}
+
+/** A message as it is kept. Text that is no file is shown; all else is a file. */
+function entryOf(delivery: Delivery): Received {
+  const { signed, encrypted, opened: content } = delivery;
+  const proof: Proof = { encrypted, ...(signed === undefined ? {} : { signed: proven(signed) }) };
+  const base = { ...baseOf(delivery), ...(encrypted || signed !== undefined ? { proof } : {}) };
   if (content.kind === 'uri') return { entry: { ...base, text: content.uri } };
   if (content.kind === 'part' && delivery.message === undefined) {
     const { type, headers, body } = content;
@@ -379,6 +452,16 @@ function entryOf(delivery: Delivery): { readonly entry: Entry; readonly file?: B
   const { message } = delivery;
   const subject = message?.subject === undefined ? '' : `${message.subject}\n`;
   return { entry: { ...base, text: `${subject}${delivery.text()}` } };
+}
+
+/** Who signed, and what people have to know about it. */
+function proven({ by, valid, reason, trust, certificate }: Signature): NonNullable<Proof['signed']> {
+  const fingerprint = certificate?.fingerprint256;
+  const facts = { valid, ...(fingerprint === undefined ? {} : { fingerprint }) };
+  if (reason !== undefined)
+    return { ...facts, words: `not proven to be from ${by ?? 'anybody'}: ${SIGNATURE_FAULTS[reason]}` };
+  const caution = trust === 'first use' ? ', first seen now' : trust === 'known' ? ', known from earlier messages' : '';
+  return { ...facts, words: `signed by ${by}${caution}` };
 }
 
 export function wordsFor(error: unknown): string {

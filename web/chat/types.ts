@@ -12,6 +12,33 @@ export interface FileFacts {
   readonly size: number;
 }
 
+/** How a message of the user is to be protected (S/MIME). */
+export interface Protect {
+  readonly sign: boolean;
+  readonly encrypt: boolean;
+}
+
+/** How a message that has come was protected. */
+export interface Proof {
+  readonly encrypted: boolean;
+  /** Undefined when it was not signed. */
+  readonly signed?: {
+    readonly valid: boolean;
+    /** Who signed, or why that is not proven. */
+    readonly words: string;
+    /** Of the signer's certificate, which people compare. */
+    readonly fingerprint?: string;
+  };
+}
+
+/** The user's own certificate. */
+export interface OwnCertificate {
+  readonly addresses: readonly string[];
+  /** Milliseconds since 1970. */
+  readonly until: number;
+  readonly fingerprint: string;
+}
+
 /** A message of a conversation. */
 export interface Entry {
   readonly id: string;
@@ -22,7 +49,11 @@ export interface Entry {
   /** Its octets are kept under the entry's id. */
   readonly file?: FileFacts;
   readonly state: State;
-  /** Why it failed, or is unknown. */
+  /** Of one that was written here. */
+  readonly protect?: Protect;
+  /** Of one that has come signed or encrypted. */
+  readonly proof?: Proof;
+  /** Why it failed, is unknown, or could not be read. */
   readonly reason?: string;
 }
 
@@ -40,6 +71,8 @@ export interface Contact {
   readonly unread: number;
   /** What is kept of the conversation, for the bounds on what strangers may fill. */
   readonly kept?: Kept;
+  /** How messages to them are protected, once the user has chosen. */
+  readonly protect?: Protect;
   readonly last?: { readonly at: number; readonly text: string; readonly state: State };
 }
 
@@ -59,6 +92,7 @@ export type Command =
   | { readonly do: 'forget'; readonly address: string; readonly block: boolean }
   | { readonly do: 'take over' }
   | { readonly do: 'leave' }
+  | { readonly do: 'load certificates' }
   | { readonly do: 'tell' };
 
 /** What a tab tells all others. */
@@ -69,4 +103,5 @@ export type News =
   | { readonly news: 'presence'; readonly presence: Readonly<Record<string, Presence>> }
   | { readonly news: 'connection'; readonly connection: ConnectionState }
   | { readonly news: 'notice'; readonly text: string }
+  | { readonly news: 'certificate'; readonly certificate: OwnCertificate | undefined }
   | { readonly news: 'left' };

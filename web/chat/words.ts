@@ -2,6 +2,7 @@
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 const SHORT_DAY = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: 'long' });
 const DAY_MS = 86_400_000;
 
 export function clock(at: number): string {
@@ -21,6 +22,11 @@ export function day(at: number): string {
 /** For lists: the time of today, the day otherwise. */
 export function briefly(at: number): string {
   return sameDay(at, Date.now()) ? CLOCK.format(at) : SHORT_DAY.format(at);
+}
+
+/** With the year. */
+export function date(at: number): string {
+  return DATE.format(at);
 }
 
 export function sizeOf(octets: number): string {

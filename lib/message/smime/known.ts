@@ -13,6 +13,14 @@ export interface KnownCertificates {
   learn(address: string, certificate: string): boolean;
 }
 
+/** Limits of what one place keeps: senders decide how much is learnt, and a domain vouches for as many senders as it likes. */
+export const KNOWN_LIMITS = Object.freeze({
+  /** Certificates in all. */
+  certificates: 10_000,
+  /** Certificates of one domain. */
+  perDomain: 1_000,
+});
+
 /**
  * How a signer is known: `authority` when a trusted CA issued the certificate, `known` when it is one that was learnt
  * before, `first use` when it was learnt just now and nothing else speaks for it.

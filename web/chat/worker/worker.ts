@@ -5,7 +5,12 @@
 declare const self: ServiceWorkerGlobalScope;
 
 const CACHE = 'imxp-chat';
-const FILES = ['./', './app.js', './app.css', './icon.svg', './app.webmanifest', './settings.json'];
+/** Names of the files that the page always loads, and of those that it loads for S/MIME; see `web/build.ts`. */
+declare const PAGE_FILES: readonly string[];
+declare const LATER_FILES: readonly string[];
+
+const FILES = ['./', ...PAGE_FILES.map((name) => `./${name}`), './settings.json'];
+const KEPT = [...FILES, ...LATER_FILES.map((name) => `./${name}`)];
 
 self.addEventListener('install', (event) => {
   event.waitUntil(
@@ -23,7 +28,7 @@ self.addEventListener('fetch', (event) => {
   const { request } = event;
   const { pathname, origin } = new URL(request.url);
   const name = pathname.slice(new URL(self.registration.scope).pathname.length);
-  if (request.method !== 'GET' || origin !== self.location.origin || !FILES.includes(`./${name}`)) return;
+  if (request.method !== 'GET' || origin !== self.location.origin || !KEPT.includes(`./${name}`)) return;
   event.respondWith(answer(request, new URL(`./${name}`, self.registration.scope).href));
 });
 
