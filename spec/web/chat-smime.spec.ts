@@ -357,6 +357,7 @@ describe('S/MIME on the chat page', function () {
     const file = { content: buffer, type: 'application/octet-stream', headers };
     await barney.send({ to: FRED, ...file, sign: true, encrypt: true });
     await (await message(page, 'lanes.bin')).getByText('encrypted').waitFor();
-    await until(async () => (await page.getByRole('link', { name: 'lanes.bin' }).getAttribute('href')) !== null, 'it');
+    const link = (await message(page, 'lanes.bin')).getByRole('link');
+    await until(async () => (await link.getAttribute('href')) !== null, 'the file');
   });
 });

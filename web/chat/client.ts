@@ -3,7 +3,7 @@
  * connection, and when it is closed another takes over. They talk over a broadcast channel.
  */
 import { givenAddress } from '../../lib/endpoint/address.js';
-import { identityOf, keepIdentity, removeCertificates, removeIdentity } from './certificates.js';
+import { forgetKnown, identityOf, keepIdentity, removeCertificates, removeIdentity } from './certificates.js';
 import { History, instant } from './history.js';
 import { forgetPassword, keepPassword, keptPassword } from './keeper.js';
 import { Session, wordsFor } from './session.js';
@@ -188,6 +188,8 @@ export class Client {
 
   async forget(address: string, block: boolean): Promise<void> {
     await this.#history.forget(address);
+    await forgetKnown(this.account, address);
+    this.#ask({ do: 'load certificates' });
     this.#ask({ do: 'forget', address, block });
     this.#tell({ news: 'gone', address });
   }

@@ -253,7 +253,7 @@ function RemoveDialog({
     <Dialog title="Remove this conversation?" close={close}>
       <p>
         The messages with {peer} are deleted on this device, and what you allowed them beyond strangers, such as to see
-        your presence, is taken back.
+        your presence, is taken back. Their certificate is forgotten, if they have one.
       </p>
       <label class="choice">
         <input type="checkbox" checked={block} onChange={({ currentTarget }) => setBlock(currentTarget.checked)} />
