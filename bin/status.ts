@@ -24,11 +24,13 @@ export function headline({ state, domains, version, process, uptimeSeconds }: No
 }
 
 export function linkRows({ links }: NodeStatus): string[][] {
-  return links.map(({ name, state, outstanding, waiting }) => [
+  const proofs = { authority: 'proven by a CA', nothing: 'not proven by TLS' };
+  return links.map(({ name, state, outstanding, waiting, proof }) => [
     `  ${name}`,
     paint(state === 'ready' ? 'green' : state === 'idle' ? 'blue' : 'red', state.padEnd(10)),
     `${outstanding} outstanding`,
     waiting > 0 ? `${waiting} waiting` : '',
+    proof === undefined ? '' : proof.by === 'dane' ? `proven by ${proof.record}` : proofs[proof.by],
   ]);
 }
 

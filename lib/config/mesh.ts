@@ -12,6 +12,8 @@ import {
   usernameSchema,
 } from './values.js';
 
+const NAME_SERVER = /^(?:\d+(?:\.\d+){3}(?::\d+)?|[0-9A-Fa-f:]+|\[[0-9A-Fa-f:]+\](?::\d+)?)$/;
+
 /** A user name without a password proves nothing; without both the certificate authenticates this node. */
 function together(
   value: { readonly username?: string | undefined; readonly passwordFile?: string | undefined },
@@ -121,16 +123,21 @@ export const meshSchema = (path: z.ZodType<string, string>) =>
               'whether domains without a route are looked up in the DNS (SRV _imxp-mesh._tcp, else _im._imxp, _pres._imxp or _apex-mesh._tcp)',
             ),
           servers: z
-            .array(
-              z
-                .string()
-                .regex(
-                  /^(?:\d+(?:\.\d+){3}(?::\d+)?|[0-9A-Fa-f:]+|\[[0-9A-Fa-f:]+\](?::\d+)?)$/,
-                  'not address or address:port',
-                ),
-            )
+            .array(z.string().regex(NAME_SERVER, 'not address or address:port'))
             .default([])
             .describe('name servers; default: those of the system'),
+          dane: z
+            .enum(['off', 'opportunistic', 'required'])
+            .default('off')
+            .describe(
+              'whether relays are proven by TLSA records that DNSSEC has validated (RFC 7673), instead of by a CA; "opportunistic": those that have such records; "required": all, others are not used',
+            ),
+          validating: z
+            .array(z.string().regex(NAME_SERVER, 'not address or address:port'))
+            .default([])
+            .describe(
+              'name servers whose word that an answer was validated by DNSSEC is believed, beside those on this machine; the way to them must be safe',
+            ),
           tls: z
             .enum(['off', 'prefer', 'require'])
             // Otherwise an attacker who controls the DNS answers could impersonate any relay.

@@ -9,7 +9,7 @@ import type { NodeConfig, RouteConfig } from '../config/schema.js';
 import type { Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Payload } from '../mime/payload.js';
-import type { LinkStatus } from '../ops/status.js';
+import type { LinkProof, LinkStatus } from '../ops/status.js';
 import type { Relay } from '../relay/relay.js';
 import type { DeliveryTarget, Dialer } from '../relay/target.js';
 import type { ChannelHandler } from '../transport/channel.js';
@@ -134,8 +134,17 @@ export class Neighbours implements Dialer {
 
   /** The links there are, with what is under way on them. */
   get links(): LinkStatus[] {
-    return this.#all().map(({ link: { name, state, failure }, target: { outstanding, waiting } }) => {
-      return { name, state, outstanding, waiting, ...(failure === undefined ? {} : { failure }) };
+    return this.#all().map(({ link, target: { outstanding, waiting } }) => {
+      const { name, state, failure } = link;
+      const proof = link.remote === undefined ? undefined : proofOf(link.connection);
+      return {
+        name,
+        state,
+        outstanding,
+        waiting,
+        ...(proof === undefined ? {} : { proof }),
+        ...(failure === undefined ? {} : { failure }),
+      };
     });
   }
 
@@ -209,6 +218,7 @@ export class Neighbours implements Dialer {
       resolver: this.#resolver,
       services: servicesOf('mesh', this.#options.dialects),
       defaultPort: mesh.dns.defaultPort,
+      dane: mesh.dns.tls === 'off' ? 'off' : mesh.dns.dane,
       most: limits.link.candidates,
       listening: this.#options.listening(),
     });
@@ -359,12 +369,20 @@ class Noticed implements ChannelHandler {
   }
 }
 
+/** By what the neighbour was proven. */
+function proofOf(connection: Connection | undefined): LinkProof | undefined {
+  if (connection === undefined) return undefined;
+  const { security } = connection;
+  if (security?.provenBy !== undefined) return { by: 'dane', record: security.provenBy };
+  return { by: security?.authorized === true ? 'authority' : 'nothing' };
+}
+
 function spoken(dialects: readonly Dialect[], name: DialectName | undefined): readonly Dialect[] {
   return name === undefined ? dialects : dialects.filter((dialect) => dialect.name === name);
 }
 
 function resolverOf({ mesh, limits }: NodeConfig): Resolver {
-  return new Resolver({ servers: mesh.dns.servers, ...limits.dns });
+  return new Resolver({ servers: mesh.dns.servers, validating: mesh.dns.validating, ...limits.dns });
 }
 
 /** A link is kept over a reload as long as nothing of its route changed. */

@@ -18,6 +18,10 @@ const VERDICTS: readonly (readonly [pattern: RegExp, suspect: string])[] = [
   [/^CERT_NOT_YET_VALID$|not valid before/, `the clock of this machine is behind, or that of the neighbour's CA ahead`],
   [/^CERT_REVOKED$|revoked/, "the neighbour's certificate was revoked: ask its operator"],
   [/^(?:SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_)/, "the CA of the neighbour's certificate is missing in tls.authority"],
+  [
+    /TLSA/,
+    'the neighbour has a new certificate or key whose TLSA record is not published yet, or another relay answers there',
+  ],
   [/does not name the domain/, 'another relay answers there, or its certificate is for other domains'],
 ];
 

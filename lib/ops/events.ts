@@ -240,7 +240,7 @@ export interface Dropped {
 /** A DNS query was answered; answers from the cache are not reported. */
 export interface LookedUp {
   /** Type of record. */
-  readonly type: 'SRV' | 'A' | 'AAAA';
+  readonly type: 'SRV' | 'A' | 'AAAA' | 'TLSA';
   /** The name that was queried. */
   readonly name: string;
   /** Whether there were records, none, or no answer. */

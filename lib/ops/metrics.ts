@@ -186,12 +186,18 @@ export class Metrics {
     const up = this.#gauge('imxp_link_up', '1 if the link to a relay is up, else 0', ['link']);
     const outstanding = this.#gauge('imxp_link_outstanding', 'Data operations on a link without an answer', ['link']);
     const waiting = this.#gauge('imxp_link_waiting', 'Data operations that wait for a link to come up', ['link']);
+    const proven = this.#gauge(
+      'imxp_link_proof',
+      'By what the relay at the end of a link is proven: authority, dane or nothing; always 1',
+      ['link', 'by'],
+    );
     this.#sample(({ links }) => {
-      for (const gauge of [up, outstanding, waiting]) gauge.reset();
+      for (const gauge of [up, outstanding, waiting, proven]) gauge.reset();
       for (const { name: link, ...facts } of links.slice(0, MOST_SERIES)) {
         up.set({ link }, facts.state === 'ready' ? 1 : 0);
         outstanding.set({ link }, facts.outstanding);
         waiting.set({ link }, facts.waiting);
+        if (facts.proof !== undefined) proven.set({ link, by: facts.proof.by }, 1);
       }
     });
     this.#count(events.link, 'imxp_link_changes_total', 'State changes of links', ['state'], ({ state }) => ({

@@ -40,8 +40,16 @@ export interface LinkStatus {
   /** Data operations without an answer, and those that wait for the link to be up. */
   readonly outstanding: number;
   readonly waiting: number;
+  /** By what the neighbour was proven, while it is up. */
+  readonly proof?: LinkProof;
   /** Why it failed or was lost most recently, unless it is up again. */
   readonly failure?: LinkFailure;
+}
+
+/** `authority`: by a certificate of a trusted CA; `dane`: by a TLSA record; `nothing`: TLS did not prove it. */
+export interface LinkProof {
+  readonly by: 'authority' | 'dane' | 'nothing';
+  readonly record?: string;
 }
 
 /** The last failure of a link. */

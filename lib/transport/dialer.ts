@@ -14,6 +14,7 @@ import type { ReassemblyBudget } from './reassembly-budget.js';
 import type { RecentFailures } from './recent-failures.js';
 import { authenticate, type Credentials } from './sasl/client.js';
 import { secure } from './tls/client.js';
+import type { DaneProof } from './tls/dane.js';
 import { announceTls } from './tls/profile.js';
 import type { TlsService, TlsStack } from './tls/service.js';
 
@@ -24,6 +25,8 @@ export interface DialTarget extends RelayLocation {
   readonly dialect?: DialectName;
   /** Of its SRV record: the lowest is preferred. */
   readonly priority?: number;
+  /** TLSA records that prove it instead of an authority; TLS is required then. */
+  readonly dane?: DaneProof;
 }
 
 export interface DialOptions {
@@ -89,7 +92,8 @@ function withShortTimeouts(options: DialOptions): DialOptions {
 
 /** Tries the TLS stacks from the best on, as far as the configuration allows, each on a connection of its own. */
 async function dialRelay(relay: DialTarget, options: DialOptions): Promise<Connection> {
-  const stacks: readonly TlsStack[] = options.tls === 'off' ? ['modern'] : options.service.clientStacks;
+  const stacks: readonly TlsStack[] =
+    options.tls === 'off' || relay.dane !== undefined ? ['modern'] : options.service.clientStacks;
   let failure: unknown;
   for (const stack of stacks) {
     try {
@@ -138,7 +142,13 @@ async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack)
   if (security !== undefined) announceTls(connection, security);
   try {
     await connection.greeted();
-    await secure(connection, options, stack);
+    const { dane } = relay;
+    // RFC 7673 §4: records that prove a server also say that it has TLS.
+    await secure(
+      connection,
+      dane === undefined || options.tls === 'off' ? options : { ...options, tls: 'require', dane },
+      stack,
+    );
     if (options.credentials !== undefined) await authenticate(connection, options.credentials, options);
     return connection;
   } catch (error) {

@@ -15,6 +15,8 @@ const LOOK_MS = 2000;
 /** Certificates that end within so many days are marked. */
 const SOON_DAYS = 30;
 
+const PROOFS = { authority: 'a CA', dane: 'DANE', nothing: 'nothing' } as const;
+
 const OWN: ShownNode = { url: '', name: 'this node' };
 
 function Console() {
@@ -185,11 +187,12 @@ function Links({ links }: { readonly links: readonly LinkStatus[] }) {
               <th scope="col">State</th>
               <th scope="col">Unanswered</th>
               <th scope="col">Waiting</th>
+              <th scope="col">Proven by</th>
               <th scope="col">Last failure</th>
             </tr>
           </thead>
           <tbody>
-            {links.map(({ name, state, outstanding, waiting, failure }) => (
+            {links.map(({ name, state, outstanding, waiting, proof, failure }) => (
               <tr key={name}>
                 <th scope="row">{name}</th>
                 <td data-name="State">
@@ -197,6 +200,7 @@ function Links({ links }: { readonly links: readonly LinkStatus[] }) {
                 </td>
                 <td data-name="Unanswered">{outstanding}</td>
                 <td data-name="Waiting">{waiting}</td>
+                <td data-name="Proven by">{proof === undefined ? '' : (proof.record ?? PROOFS[proof.by])}</td>
                 <td data-name="Last failure">
                   {failure === undefined
                     ? '–'

@@ -13,6 +13,8 @@ export interface Fetched<Value> {
 export interface DnsCacheOptions {
   /** Answers kept; past it the one that was not asked for the longest goes. */
   readonly entries: number;
+  /** Whether answers are used beyond their time while no newer ones can be had. Default: true. */
+  readonly stale?: boolean;
   /** A monotonic clock, milliseconds. */
   readonly now?: () => number;
 }
@@ -88,7 +90,7 @@ export class DnsCache<Value extends object> {
       const { value, ttlSeconds } = await fetch();
       const ttl = Math.min(LONGEST_TTL_SECONDS, Math.max(SHORTEST_TTL_SECONDS, ttlSeconds));
       const freshUntil = this.#now() + ttl * SECOND_MS;
-      this.#remember(key, { value, error: undefined, freshUntil, staleUntil: freshUntil + STALE_MS, retryAt: 0 });
+      this.#remember(key, { value, error: undefined, freshUntil, staleUntil: freshUntil + this.#staleMs, retryAt: 0 });
       return value;
     } catch (error) {
       const now = this.#now();
@@ -111,6 +113,10 @@ export class DnsCache<Value extends object> {
       this.#entries.delete(oldest);
     }
     this.#entries.set(key, entry);
+  }
+
+  get #staleMs(): number {
+    return this.#options.stale === false ? 0 : STALE_MS;
   }
 
   #now(): number {

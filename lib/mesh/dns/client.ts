@@ -8,6 +8,8 @@ import type { Answer } from 'dns-packet';
 import { TransportError } from '../../errors.js';
 import { isDomain } from '../../imxp/address.js';
 import { events, type LookedUp } from '../../ops/events.js';
+import { canonicalAddress } from '../../transport/network.js';
+import type { TlsaRecord } from '../../transport/tls/dane.js';
 import { DnsExchanges, type Question, RESPONSE_CODE } from './exchange.js';
 import type { DnsResponse } from './response.js';
 import type { SrvRecord } from './srv.js';
@@ -20,6 +22,10 @@ export interface DnsAnswer<Value> {
   /** False when the name does not exist at all (NXDOMAIN). */
   readonly exists: boolean;
   readonly ttlSeconds: number;
+  /** Where the aliases of the name have led. */
+  readonly name: string;
+  /** Whether DNSSEC has validated it, also that there is nothing: a resolver that is trusted for that says so. */
+  readonly secure: boolean;
 }
 
 export interface DnsClientOptions {
@@ -27,6 +33,11 @@ export interface DnsClientOptions {
   readonly servers: readonly string[];
   /** How long a server may take at first; twice as long when all are asked again. */
   readonly timeoutMs: number;
+  /**
+   * Addresses of name servers, or address and port, whose word that an answer is validated is believed (RFC 4035 §4.9.3):
+   * the way to them must be safe. Those on this machine are believed anyway.
+   */
+  readonly validating?: readonly string[];
 }
 
 const DNS_PORT = 53;
@@ -65,12 +76,25 @@ export class DnsClient {
     });
   }
 
+  /** @throws TransportError LOOKUP_FAILED, also where the records are there and DNSSEC finds them wrong (SERVFAIL) */
+  async tlsa(name: string): Promise<DnsAnswer<TlsaRecord>> {
+    return this.#ask({ type: 'TLSA', name }, (record) => {
+      if (record.type !== 'TLSA') return undefined;
+      const { usage, selector, matchingType, certificate } = record.data;
+      return { usage, selector, matching: matchingType, data: certificate };
+    });
+  }
+
   async #ask<Value>(question: Question, read: (answer: Answer) => Value | undefined): Promise<DnsAnswer<Value>> {
     let { name } = question;
     let ttlSeconds = LONGEST_TTL;
+    let secure = true;
     for (let aliases = 0; aliases < ALIASES; aliases += 1) {
-      if (!askable(name)) return { records: [], exists: false, ttlSeconds: NEGATIVE_TTL_SECONDS };
+      if (!askable(name)) {
+        return { records: [], exists: false, ttlSeconds: NEGATIVE_TTL_SECONDS, name, secure: false };
+      }
       const packet = await this.#query({ ...question, name });
+      secure &&= packet.authentic;
       const chain = aliasesOf(packet, name);
       const records = answersFor(packet, chain.name).flatMap((answer) => {
         const value = read(answer);
@@ -86,6 +110,8 @@ export class DnsClient {
         return {
           records,
           exists,
+          name: chain.name.toLowerCase(),
+          secure,
           ttlSeconds: records.length > 0 ? ttlSeconds : Math.min(ttlSeconds, negative(packet)),
         };
       }
@@ -118,7 +144,7 @@ export class DnsClient {
         try {
           const response = await this.#exchanges.exchange(server, question, timeoutMs);
           const fault = faultOf(response);
-          if (fault === undefined) return response;
+          if (fault === undefined) return { ...response, authentic: response.authentic && this.#believes(server) };
           last = refusal(server, question, fault);
         } catch (error) {
           if (!(error instanceof TransportError)) throw error;
@@ -127,6 +153,12 @@ export class DnsClient {
       }
     }
     throw last;
+  }
+
+  #believes({ address, port }: NameServer): boolean {
+    if (isLoopback(address)) return true;
+    const { validating = [] } = this.#options;
+    return validating.map(nameServer).some((one) => one.port === port && sameAddress(one.address, address));
   }
 
   /** Asked each time, because a machine may move to another network. */
@@ -139,6 +171,14 @@ export class DnsClient {
 function nameServer(text: string): NameServer {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text) ?? [];
   return { address: bracketed ?? plain ?? text, port: port === undefined ? DNS_PORT : Number(port) };
+}
+
+function isLoopback(address: string): boolean {
+  return /^(?:127\.|::1$)/.test(canonicalAddress(address));
+}
+
+function sameAddress(one: string, other: string): boolean {
+  return canonicalAddress(one) === canonicalAddress(other);
 }
 
 /** RFC 1035 §2.3.4: what is longer cannot be a name, so there is nothing under it. */

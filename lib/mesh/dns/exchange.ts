@@ -5,13 +5,13 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { type Answer, encode, type Packet, RECURSION_DESIRED } from 'dns-packet';
+import { type Answer, AUTHENTIC_DATA, encode, type Packet, RECURSION_DESIRED } from 'dns-packet';
 import { TransportError } from '../../errors.js';
 import { type DnsResponse, readResponse } from './response.js';
 import { type NameServer, TcpQueries } from './tcp-queries.js';
 
 export interface Question {
-  readonly type: 'SRV' | 'A' | 'AAAA';
+  readonly type: 'SRV' | 'A' | 'AAAA' | 'TLSA';
   readonly name: string;
 }
 
@@ -77,7 +77,8 @@ function queryFor({ type, name }: Question, edns: boolean): Packet {
   return {
     type: 'query',
     id: randomInt(65_536),
-    flags: RECURSION_DESIRED,
+    // RFC 6840 §5.7: asks whether DNSSEC has validated the answer.
+    flags: RECURSION_DESIRED | AUTHENTIC_DATA,
     questions: [{ type, name: mixedCase(name), class: 'IN' }],
     ...(edns ? { additionals: [opt] } : {}),
   };

@@ -9,6 +9,8 @@ import { type RelayLocation, writeRelayUrl } from '../../config/relay-url.js';
 import { type ImxpError, RefusedError, type Reply, TransportError } from '../../errors.js';
 import { addressOfLiteral } from '../../imxp/address.js';
 import { canonicalAddress } from '../../transport/network.js';
+import type { DaneProof } from '../../transport/tls/dane.js';
+import { type DaneMode, daneProofOf } from './dane.js';
 import type { Resolver } from './resolver.js';
 import { inOrder, notOffered, type RandomInteger, type SrvRecord } from './srv.js';
 
@@ -19,6 +21,8 @@ export interface LocatedRelay extends RelayLocation {
   readonly dialect?: DialectName;
   readonly priority: number;
   readonly weight: number;
+  /** What proves it instead of an authority. */
+  readonly dane?: DaneProof;
 }
 
 export interface HostPort {
@@ -75,6 +79,8 @@ export interface LocateOptions {
   /** Where this node listens: who is sent there would come back to itself. */
   readonly listening?: readonly HostPort[];
   readonly random?: RandomInteger;
+  /** Whether relays are proven by TLSA records. Default: off. */
+  readonly dane?: DaneMode;
 }
 
 const CANDIDATES = 8;
@@ -104,8 +110,9 @@ export async function locate(domain: string, options: LocateOptions): Promise<Lo
   if (literal !== undefined) return [literally(domain, literal, options, own)];
   // REQ-CPIM-002: only names that can be resolved from everywhere; D-CORE-03: no addresses.
   if (!fullyQualified(domain)) throw noRelay(domain, NO_RELAY, 'it is not a fully qualified name');
-  const { wanted, dialect } = await offers(domain, options);
-  const relays = await addressed(wanted.slice(0, Math.max(2, most)), domain, resolver);
+  const { wanted, dialect, secure } = await offers(domain, options);
+  const candidates = await addressed(wanted.slice(0, Math.max(2, most)), domain, resolver);
+  const relays = await proven(candidates, domain, secure, options);
   const only = dialect === 'apex' ? { dialect } : {};
   const foreign = relays
     .map((relay) => ({ ...relay, ...only, addresses: relay.addresses.filter((one) => !own(one, relay.port)) }))
@@ -119,20 +126,23 @@ export async function locate(domain: string, options: LocateOptions): Promise<Lo
 async function offers(
   domain: string,
   options: LocateOptions,
-): Promise<{ readonly wanted: readonly SrvRecord[]; readonly dialect?: DialectName }> {
+): Promise<{ readonly wanted: readonly SrvRecord[]; readonly dialect?: DialectName; readonly secure: boolean }> {
   let refused = false;
   let noMesh = false;
+  let secure = true;
   for (const { labels, dialect } of options.services) {
     // RFC 2782, Target: a domain that has decidedly no relay for the mesh has none under another name either.
     if (noMesh && GENERAL.has(labels)) continue;
-    const { records } = await transient(options.resolver.srv(srvName(labels, domain)), domain);
+    const { records, ...answer } = await transient(options.resolver.srv(srvName(labels, domain)), domain);
+    // An answer that somebody has removed may have been another one.
+    secure &&= answer.secure;
     refused ||= notOffered(records);
     noMesh ||= labels === MESH && notOffered(records);
     const offered = records.filter(({ target, port }) => target !== '.' && port > 0);
-    if (offered.length > 0) return { wanted: inOrder(offered, options.random), dialect };
+    if (offered.length > 0) return { wanted: inOrder(offered, options.random), dialect, secure };
   }
   if (refused) throw noRelay(domain, NOT_OFFERED, 'its SRV record says so');
-  return { wanted: implicit(domain, options) };
+  return { wanted: implicit(domain, options), secure };
 }
 
 /** RFC 3340 §3.1: a domain literal is the address itself; only APEX has a port for it. */
@@ -175,6 +185,28 @@ async function addressed(
   const failed = results.some(({ status }) => status === 'rejected');
   if (implied && !failed) throw noRelay(domain, NO_RELAY, 'it has neither SRV records nor an address');
   throw lookupFailed(domain, `no address of ${names} can be found`);
+}
+
+/** Those that may be used, with what proves them. */
+async function proven(
+  relays: readonly LocatedRelay[],
+  domain: string,
+  secure: boolean,
+  { dane = 'off', resolver }: LocateOptions,
+): Promise<readonly LocatedRelay[]> {
+  if (dane === 'off') return relays;
+  const results = await Promise.allSettled(
+    relays.map(({ host, port }) => daneProofOf({ target: host, port }, secure, dane, resolver)),
+  );
+  const usable = relays.flatMap((relay, at) => {
+    const result = results[at];
+    if (result?.status !== 'fulfilled') return [];
+    return [{ ...relay, ...(result.value === undefined ? {} : { dane: result.value }) }];
+  });
+  if (usable.length > 0) return usable;
+  const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  const [first] = reasons;
+  throw lookupFailed(domain, first instanceof Error ? first.message : String(first), first);
 }
 
 function located({ priority, weight, port, target }: SrvRecord, addresses: readonly string[]): LocatedRelay {

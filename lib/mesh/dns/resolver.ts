@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { ImxpError, TransportError } from '../../errors.js';
 import { events, type LookedUp } from '../../ops/events.js';
+import type { TlsaRecord } from '../../transport/tls/dane.js';
 import { DnsCache } from './cache.js';
 import { type DnsAnswer, DnsClient } from './client.js';
 import type { SrvRecord } from './srv.js';
@@ -9,6 +10,8 @@ import type { SrvRecord } from './srv.js';
 export interface ResolverOptions {
   /** `address` or `address:port`; those of the system unless any are given. */
   readonly servers?: readonly string[];
+  /** Name servers that are believed where they say that DNSSEC has validated an answer; see {@link DnsClientOptions}. */
+  readonly validating?: readonly string[];
   /** How long one name server may take before the next is asked. */
   readonly timeoutMs?: number;
   /** Answers remembered. */
@@ -24,12 +27,15 @@ export class Resolver {
   readonly #client: DnsClient;
   readonly #srv: DnsCache<DnsAnswer<SrvRecord>>;
   readonly #addresses: DnsCache<DnsAnswer<string>>;
+  readonly #tlsa: DnsCache<DnsAnswer<TlsaRecord>>;
 
-  constructor({ servers = [], timeoutMs = TIMEOUT_MS, entries = ENTRIES, now }: ResolverOptions = {}) {
-    this.#client = new DnsClient({ servers, timeoutMs });
+  constructor({ servers = [], validating = [], timeoutMs = TIMEOUT_MS, entries = ENTRIES, now }: ResolverOptions = {}) {
+    this.#client = new DnsClient({ servers, validating, timeoutMs });
     const options = { entries, ...(now === undefined ? {} : { now }) };
     this.#srv = new DnsCache(options);
     this.#addresses = new DnsCache(options);
+    // A record that was withdrawn proves nothing any more.
+    this.#tlsa = new DnsCache({ ...options, stale: false });
   }
 
   /**
@@ -57,6 +63,33 @@ export class Resolver {
       for (const one of found) if (one.status === 'rejected') throw failure(one.reason);
     }
     return alternately(six, four);
+  }
+
+  /**
+   * Whether DNSSEC has validated the addresses of a host, and where its aliases lead.
+   *
+   * @throws TransportError LOOKUP_FAILED when the DNS answers for neither family
+   */
+  async host(host: string): Promise<{ readonly name: string; readonly secure: boolean }> {
+    await this.addresses(host);
+    const found = await Promise.allSettled([this.#family(host, 'AAAA'), this.#family(host, 'A')]);
+    const answers = found.flatMap((one) =>
+      one.status === 'fulfilled' && one.value.records.length > 0 ? [one.value] : [],
+    );
+    const [first] = answers;
+    if (first === undefined) return { name: host, secure: false };
+    return { name: first.name, secure: answers.every(({ secure }) => secure) };
+  }
+
+  /**
+   * The TLSA records of a name.
+   *
+   * @param name such as `_5222._tcp.relay.example.com`
+   * @throws TransportError LOOKUP_FAILED when the DNS gives no answer, or one that DNSSEC finds wrong
+   */
+  tlsa(name: string): Promise<DnsAnswer<TlsaRecord>> {
+    const key = name.toLowerCase();
+    return this.#tlsa.lookup(key, () => fetched('TLSA', key, this.#client.tlsa(key)));
   }
 
   #family(name: string, type: 'A' | 'AAAA'): Promise<DnsAnswer<string>> {

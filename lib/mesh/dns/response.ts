@@ -11,6 +11,8 @@ export interface DnsResponse {
   readonly code: number;
   /** More was to be said than fits: the records do not count (RFC 2181 §9). */
   readonly truncated: boolean;
+  /** RFC 4035 §3.2.3: whether the server says that DNSSEC has validated all of it. */
+  readonly authentic: boolean;
   /** Whether the server speaks for the zone itself. */
   readonly authoritative: boolean;
   readonly question: Question | undefined;
@@ -23,6 +25,7 @@ export interface DnsResponse {
 const HEADER_OCTETS = 12;
 const AUTHORITATIVE = 0x400;
 const TRUNCATED = 0x200;
+const AUTHENTIC = 0x20;
 /** Where the header says how many records each section has (RFC 1035 §4.1.1). */
 const ANSWERS_AT = 6;
 const AUTHORITIES_AT = 8;
@@ -73,6 +76,7 @@ function responseOf(packet: Packet, whole: boolean): DnsResponse | undefined {
     id,
     code: (flags & 0xf) | ((opt?.type === 'OPT' ? opt.extendedRcode : 0) << 4),
     truncated: (flags & TRUNCATED) !== 0,
+    authentic: (flags & AUTHENTIC) !== 0,
     authoritative: (flags & AUTHORITATIVE) !== 0,
     question: questions[0],
     answers,

@@ -7,6 +7,7 @@ import { READY, TLS_DRAFT_URI, TLS_URI } from '../../tls/message.js';
 import { acceptProceed, octetsForTls } from '../../tls/tuning.js';
 import type { Connection } from '../connection.js';
 import type { ChannelUse } from '../pending-requests.js';
+import type { DaneProof } from './dane.js';
 import { TLS_ERRORS, tuned } from './profile.js';
 import type { TlsService, TlsStack } from './service.js';
 
@@ -17,6 +18,8 @@ export interface TlsDemand {
   /** `prefer`: with TLS where the peer offers it, verified or not; `require`: verified or not at all. */
   readonly tls: 'off' | 'prefer' | 'require';
   readonly service: TlsService;
+  /** What proves the server instead of an authority. */
+  readonly dane?: DaneProof;
 }
 
 const USE: ChannelUse = { codec: TLS_ERRORS, tuning: true };
@@ -51,6 +54,7 @@ export async function secure(connection: Connection, demand: TlsDemand, stack: T
     demand.tls === 'prefer',
     stack,
     connection.remote,
+    demand.dane,
   );
   tuned(connection, secured);
   await connection.greeted();

@@ -31,6 +31,7 @@ import {
   validityFault,
   verifyChain,
 } from './certificate.js';
+import { type DaneProof, verifyByDane } from './dane.js';
 import {
   type ResumableSession,
   type ResumableSessions,
@@ -307,6 +308,8 @@ export interface ClientUpgrade extends UpgradeOptions {
   readonly allowUnauthorized?: boolean;
   /** How certificates name servers; by default as hosts. */
   readonly naming?: ServerNaming;
+  /** What proves the server instead of an authority. */
+  readonly dane?: DaneProof;
 }
 
 /**
@@ -391,7 +394,14 @@ const NOT_NAMED = 'the certificate does not name the domain';
 /** @param chain the server's, of the full handshake if the session is resumed */
 function verifiedServer(socket: TLSSocket, chain: readonly X509Certificate[], options: ClientUpgrade): SecuredStream {
   const [certificate] = chain;
-  const { domain, naming = HOST_NAMING } = options;
+  const { domain, naming = HOST_NAMING, dane } = options;
+  if (dane !== undefined) {
+    const verdict = verifyByDane(chain, dane, { domain, naming, nowMs: Date.now() });
+    const fault =
+      'fault' in verdict ? verdict.fault : revocationFault(chain, options.revocations?.() ?? [], Date.now());
+    if (fault !== undefined) throw unacceptableTls(fault);
+    return { ...securedBy(socket, chain, undefined), ...('by' in verdict ? { provenBy: verdict.by } : {}) };
+  }
   const fault =
     (socket.authorized ? undefined : reasonOf(socket, chain)) ??
     leafFault(chain, 'server') ??

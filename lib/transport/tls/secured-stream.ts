@@ -18,6 +18,8 @@ export interface SecuredStream {
   readonly peerCertificate?: Buffer;
   /** True when the peer's certificate was verified: authority, time, purpose, revocation and, as a client, the name. */
   readonly authorized: boolean;
+  /** The TLSA record that proved the peer instead of an authority. */
+  readonly provenBy?: string;
   /** Why not authorized; for the log, not for the peer. */
   readonly reason?: string;
   /**

@@ -11,6 +11,7 @@ import type { NetworkAddress } from '../network.js';
 import type { ServerNaming } from './certificate.js';
 import { chooseStack, isBrowser, refusalRecord } from './choice.js';
 import type { ClientHello } from './client-hello.js';
+import type { DaneProof } from './dane.js';
 import { HandshakeGate } from './handshake-gate.js';
 import { ForgeAcceptor, upgradeForgeClient } from './legacy.js';
 import type { LegacySuite } from './legacy-handshake.js';
@@ -140,6 +141,7 @@ export class TlsService {
    *
    * @param lenient take a server that cannot be verified, for privacy without proof
    * @param remote where the server is: the last session with it and the domain is resumed if possible
+   * @param dane what proves the server instead of an authority; for the stack `modern`
    * @throws LocalError CONFIGURATION when this side's certificate, key or authority is not usable
    */
   async connect(
@@ -148,6 +150,7 @@ export class TlsService {
     lenient = false,
     stack: TlsStack = 'modern',
     remote?: NetworkAddress,
+    dane?: DaneProof,
   ): Promise<SecuredStream> {
     const { revocations, timeoutMs, naming } = this.#options;
     const own = this.#own;
@@ -169,7 +172,7 @@ export class TlsService {
         ? { resumption: { sessions: this.#sessions, server: serverKey(domain, remote) } }
         : {};
     return await withTimeLimit(timeoutMs, (signal) =>
-      upgradeClient(stream, { ...options, ...resumption, context, signal }),
+      upgradeClient(stream, { ...options, ...resumption, ...(dane === undefined ? {} : { dane }), context, signal }),
     );
   }
 
