@@ -7,9 +7,11 @@ import { describeFileError } from '../../lib/config/password-file.js';
 import { writeProblem } from '../../lib/config/problem.js';
 import { writeRelayUrl } from '../../lib/config/relay-url.js';
 import type { NodeConfig } from '../../lib/config/schema.js';
+import { MESH_SERVICES } from '../../lib/mesh/dns/locate.js';
 import { type ObtainedState, obtainedStates } from '../../lib/node/acme-check.js';
 import { checkConfig } from '../../lib/node/configuration.js';
-import { Observer } from './dns.js';
+import { matchesTlsa, recommendedTlsa, type TlsaRecord } from '../../lib/transport/tls/dane.js';
+import { Observer, type TlsaSeen } from './dns.js';
 import { hintFor } from './hints.js';
 import { checkAsOwner } from './store-owner.js';
 import { octets } from './units.js';
@@ -217,15 +219,73 @@ async function clockOf({ tls, store }: NodeConfig): Promise<Diagnosis[]> {
 
 const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
-async function dnsOf({ domains, mesh }: NodeConfig, observer: Observer): Promise<Diagnosis[]> {
+async function dnsOf({ domains, mesh, tls }: NodeConfig, observer: Observer): Promise<Diagnosis[]> {
   if (!mesh.dns.enabled) return [good('dns', 'not used (mesh.dns.enabled is false)')];
   const found: Diagnosis[] = [];
   for (const domain of domains) {
-    const { ok } = await observer.see(domain);
+    const { ok, services } = await observer.see(domain);
     const advice = `imxp check --dns ${domain} shows each record and address; docs/guide/dns.md has the records to publish.`;
     found.push(ok ? good('dns', `others find ${domain}`) : doubtful('dns', `others do not find ${domain}`, advice));
+    const file = tls.domains[domain]?.certificate ?? tls.certificate;
+    const chain = file === undefined ? [] : await chainIn(file);
+    const targets = services.filter(({ name }) => MESH_SERVICES.some(({ labels }) => name.startsWith(`${labels}.`)));
+    const seen = new Map(targets.flatMap((service) => service.targets).map((target) => [target.url, target]));
+    for (const { target, port } of seen.values()) found.push(...(await tlsaOf(target, port, chain, observer)));
   }
   return found;
+}
+
+/** What the TLSA record of a relay of this node has to be for neighbours that use DANE, and whether it is published. */
+async function tlsaOf(
+  target: string,
+  port: number,
+  chain: readonly X509Certificate[],
+  observer: Observer,
+): Promise<Diagnosis[]> {
+  const [own] = chain;
+  if (own === undefined) return [];
+  const { usage, selector, matching, data } = recommendedTlsa(own);
+  let seen: TlsaSeen;
+  try {
+    seen = await observer.tlsa(target, port);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const advice =
+      'Neighbours that use DANE cannot reach this relay until the zone is right: check its signatures (DNSSEC).';
+    return [doubtful('dns', text, advice)];
+  }
+  const { name, records, secure } = seen;
+  const wanted = `${name}. IN TLSA ${usage} ${selector} ${matching} ${data.toString('hex')}`;
+  if (records.length === 0) return [good('dns', `no TLSA record; neighbours can do without your CA by ${wanted}`)];
+  const proves = (record: TlsaRecord): boolean =>
+    (record.usage === usage ? [own] : chain).some((one) => matchesTlsa(record, one));
+  if (!records.some(proves)) {
+    const text = `the TLSA records of ${name} are for other certificates: neighbours that use DANE refuse this relay`;
+    return [
+      bad(
+        'dns',
+        text,
+        `Publish ${wanted}; when a key changes, publish the new record before, and wait for its time to live.`,
+      ),
+    ];
+  }
+  if (secure) return [good('dns', `TLSA ${name} proves the certificate, and DNSSEC has validated it`)];
+  const advice =
+    'Sign the zone, or ask a resolver that validates and is believed (mesh.dns.servers, mesh.dns.validating).';
+  return [
+    doubtful('dns', `TLSA ${name} is for the certificate, and not validated by DNSSEC as seen from here`, advice),
+  ];
+}
+
+/** The certificates in a file; empty when it cannot be read, which was found with the configuration. */
+async function chainIn(file: string): Promise<readonly X509Certificate[]> {
+  try {
+    const pem = await readFile(file, 'latin1');
+    const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+    return blocks.map((block) => new X509Certificate(block));
+  } catch {
+    return [];
+  }
 }
 
 async function neighboursOf({ mesh }: NodeConfig, observer: Observer): Promise<Diagnosis[]> {

@@ -4,12 +4,14 @@ import { type RelayLocation, writeRelayUrl } from '../../lib/config/relay-url.js
 import type { NodeConfig } from '../../lib/config/schema.js';
 import { ImxpError } from '../../lib/errors.js';
 import { MESH_NAMING } from '../../lib/mesh/certificate.js';
+import { tlsaName } from '../../lib/mesh/dns/dane.js';
 import { EDGE_SERVICES, MESH_SERVICES, srvName } from '../../lib/mesh/dns/locate.js';
 import { Resolver } from '../../lib/mesh/dns/resolver.js';
 import { inOrder, notOffered, type SrvRecord } from '../../lib/mesh/dns/srv.js';
 import { paint } from '../../lib/ops/terminal.js';
 import { dial } from '../../lib/transport/dialer.js';
 import { ProfileTable } from '../../lib/transport/profile.js';
+import { isUsable, type TlsaRecord } from '../../lib/transport/tls/dane.js';
 import { TlsService } from '../../lib/transport/tls/service.js';
 import { EXIT } from './exit.js';
 import { readGivenFile } from './files.js';
@@ -48,6 +50,13 @@ export interface ServiceSeen {
   readonly problem?: string;
 }
 
+export interface TlsaSeen {
+  readonly name: string;
+  /** Those that can prove a relay. */
+  readonly records: readonly TlsaRecord[];
+  readonly secure: boolean;
+}
+
 export interface DomainSeen {
   readonly domain: string;
   /** Whether relays that answer correctly were found for other relays and for endpoints. */
@@ -59,8 +68,8 @@ export class Observer {
   readonly #resolver: Resolver;
   readonly #tls: TlsService;
 
-  private constructor(servers: readonly string[], authority: Buffer | undefined) {
-    this.#resolver = new Resolver({ servers });
+  private constructor(servers: readonly string[], validating: readonly string[], authority: Buffer | undefined) {
+    this.#resolver = new Resolver({ servers, validating });
     this.#tls = new TlsService({
       naming: MESH_NAMING,
       common: authority === undefined ? {} : { authority },
@@ -83,8 +92,16 @@ export class Observer {
     const servers = nameServer === undefined ? (config?.mesh.dns.servers ?? []) : [nameServer];
     return new Observer(
       servers,
+      config?.mesh.dns.validating ?? [],
       authority === undefined ? undefined : await readGivenFile(authority, EXIT.CONFIGURATION, 'authority'),
     );
+  }
+
+  /** The TLSA records of a relay's port, and whether DNSSEC has validated them. @throws TransportError LOOKUP_FAILED */
+  async tlsa(target: string, port: number): Promise<TlsaSeen> {
+    const name = tlsaName(target, port);
+    const { records, secure } = await this.#resolver.tlsa(name);
+    return { name, records: records.filter(isUsable), secure };
   }
 
   async see(domain: string): Promise<DomainSeen> {

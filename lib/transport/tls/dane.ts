@@ -3,16 +3,10 @@
  * instead of by an authority. Knows nothing of how the records are looked up.
  *
  * Usable are the usages DANE-TA (2) and DANE-EE (3): the other two restrict what authorities may prove, and a mesh that
- * trusts no authority has no use for them (D-DANE-01).
+ * trusts no authority has no use for them (D-DNS-04).
  */
 import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto';
-import {
-  type CertificateNames,
-  certificateNames,
-  purposeFault,
-  type ServerNaming,
-  verifyChain,
-} from './certificate.js';
+import { type CertificateNames, certificateNames, type ServerNaming, verifyChain } from './certificate.js';
 
 /** A TLSA record (RFC 6698 §2.1). */
 export interface TlsaRecord {
@@ -152,9 +146,4 @@ function octetsOf(certificate: X509Certificate, selector: number): Buffer {
 
 function digestOf(octets: Buffer, name: string): Buffer {
   return createHash(name).update(octets).digest();
-}
-
-/** Why a certificate that DANE-EE proves may not be used by a server all the same. */
-export function daneUsageFault(certificate: X509Certificate): string | undefined {
-  return purposeFault(certificate, 'server');
 }
