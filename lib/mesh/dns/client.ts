@@ -34,8 +34,8 @@ export interface DnsClientOptions {
   /** How long a server may take at first; twice as long when all are asked again. */
   readonly timeoutMs: number;
   /**
-   * Addresses of name servers, or address and port, whose word that an answer is validated is believed (RFC 4035 §4.9.3, D-DNS-05):
-   * the way to them must be safe. Those on this machine are believed anyway.
+   * Addresses of name servers, or address and port, whose word that an answer is validated is believed (RFC 4035 §4.9.3;
+   * D-DNS-05): the way to them must be safe. Those on this machine are believed anyway.
    */
   readonly validating?: readonly string[];
 }
