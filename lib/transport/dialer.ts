@@ -143,7 +143,7 @@ async function dialOne(relay: DialTarget, options: DialOptions, stack: TlsStack)
   try {
     await connection.greeted();
     const { dane } = relay;
-    // RFC 7673 §4: records that prove a server also say that it has TLS.
+    // RFC 7673 §3.4: records that prove a server also say that it has TLS.
     await secure(
       connection,
       dane === undefined || options.tls === 'off' ? options : { ...options, tls: 'require', dane },

@@ -20,7 +20,7 @@ export interface TlsaRecord {
 export interface DaneProof {
   /** Where they are: `_port._tcp.host`. */
   readonly name: string;
-  /** Names that a certificate issued by a DANE-TA may have: those of the target (RFC 7673 §4.1). */
+  /** Names that a certificate issued by a DANE-TA may have: those of the target (RFC 7673 §4.2). */
   readonly hosts: readonly string[];
   /** Usable ones only; at least one. */
   readonly records: readonly TlsaRecord[];
