@@ -4,7 +4,7 @@
  * Elements are written as the examples of RFC 3080 are, space before the slash included: some peers compare strings.
  */
 import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
-import { parseEntity } from '../mime/entity.js';
+import { decodedBody, parseEntity } from '../mime/entity.js';
 import { parseMediaType } from '../mime/media-type.js';
 import { elementsOf, parseXml, textOf, type XmlElement } from '../xml/parse.js';
 import { escapeAttribute, escapeText, legible } from '../xml/write.js';
@@ -14,6 +14,13 @@ import { MAX_NUMBER } from './frame.js';
 export const BEEP_XML = 'application/beep+xml';
 /** The type in the drafts of 2000; accepted, and used with a peer whose greeting uses it. */
 export const DRAFT_XML = 'text/xml';
+
+/**
+ * Types under which a document is taken. RFC 3080 §2.2.2 makes `application/octet-stream` the type of a message without
+ * Content-Type. LibVortex sometimes omits the header, so the document is taken either way, also where a peer writes that
+ * default out.
+ */
+const ACCEPTED: ReadonlySet<string> = new Set([BEEP_XML, DRAFT_XML, 'application/xml', 'application/octet-stream']);
 
 /** RFC 3080 §2.3.1.2: maximum octets of an initialization message, as it is sent. */
 export const INITIALIZATION_OCTETS = 4096;
@@ -119,7 +126,7 @@ function diagnostic(element: string, text: string, peer: Greeting | undefined): 
   return `${lang}>${escapeText(legible(text))}</${element}>`;
 }
 
-/** A document of channel 0 with the octets it was parsed from. */
+/** A document of channel 0 with the octets it was parsed from, their transfer encoding undone. */
 export interface Document {
   readonly root: XmlElement;
   readonly octets: Buffer;
@@ -128,21 +135,17 @@ export interface Document {
 
 /** @throws RemoteProtocolError with reply 500 or 501 */
 export function parseDocument(payload: Buffer): Document {
-  const { headers, body } = parseEntity(payload);
-  const type = headers.single('Content-Type');
+  const entity = parseEntity(payload);
+  const type = entity.headers.single('Content-Type');
   const media = type === undefined ? undefined : parseMediaType(type);
-  // LibVortex sometimes omits the header: a missing type counts as the only possible one.
-  if (media !== undefined && media.type !== BEEP_XML && media.type !== DRAFT_XML && media.type !== 'application/xml') {
+  if (media !== undefined && !ACCEPTED.has(media.type)) {
     throw invalid(`channel 0 carries ${BEEP_XML}, not ${media.type}`);
   }
   const charset = media?.parameters.get('charset')?.toLowerCase();
   if (charset !== undefined && charset !== 'utf-8' && charset !== 'us-ascii') {
     throw invalid(`the charset ${charset} is not supported; use UTF-8`);
   }
-  const transfer = headers.single('Content-Transfer-Encoding')?.trim().toLowerCase() ?? 'binary';
-  if (transfer !== 'binary' && transfer !== '8bit' && transfer !== '7bit') {
-    throw invalid(`the content transfer encoding ${transfer} is not used on channel 0`);
-  }
+  const body = decodedBody(entity);
   return { root: parseXml(body), octets: body, contentType: media?.type === DRAFT_XML ? DRAFT_XML : BEEP_XML };
 }
 
