@@ -16,7 +16,7 @@ export const BEEP_XML = 'application/beep+xml';
 export const DRAFT_XML = 'text/xml';
 
 /**
- * Types under which a document is taken. RFC 3080 §2.2.2 makes `application/octet-stream` the type of a message without
+ * Types under which a document is taken. RFC 3080 §2.2 makes `application/octet-stream` the type of a message without
  * Content-Type. LibVortex sometimes omits the header, so the document is taken either way, also where a peer writes that
  * default out.
  */

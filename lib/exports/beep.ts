@@ -37,6 +37,7 @@ export {
   type ChannelUser,
   type MessagePayload,
   refusal,
+  type TransportChange,
 } from '../transport/peer/channel.js';
 export { type ConnectOptions, connect } from '../transport/peer/connect.js';
 export { BeepConnection, type StartedChannel, type StartOptions } from '../transport/peer/connection.js';

@@ -124,6 +124,11 @@ export class ChannelHandle {
     return this.#state === 'open' || this.#state === 'opening';
   }
 
+  /** Whether it has been created: not while its start is being decided on. */
+  get created(): boolean {
+    return this.#state !== 'opening';
+  }
+
   get outstanding(): number {
     return (this.#pending?.size ?? 0) + (this.#queued?.length ?? 0);
   }

@@ -23,10 +23,20 @@ export interface BeepReply {
   readonly payload: Buffer;
 }
 
+/** A change of transport by a tuning profile (RFC 3080 §3). */
+export interface TransportChange {
+  /** Makes the stream of the new session. An error thrown ends the session. */
+  stream(handed: HandedOver): Duplex | Promise<Duplex>;
+  /** False where the profile says that no greetings follow. */
+  readonly greets?: boolean;
+}
+
 /** What an application does with a channel. All of it is optional: what it does not expect is refused. */
 export interface ChannelUser {
   /** The answer to the message that came with the start of the channel, at most 4,096 octets. */
   readonly content?: string;
+  /** For a tuning profile: changes the transport right behind the answer to the start, as TLS does after `proceed`. */
+  readonly tuned?: TransportChange;
   /**
    * Takes a request (MSG). Its octets count against the window until the returned promise is settled. An error thrown is
    * the answer, with its code if it is a RefusedError and 451 otherwise, unless an answer was given before.
@@ -118,10 +128,20 @@ function isReply(error: Reply | MessagePayload): error is Reply {
 export class BeepChannel {
   readonly #handle: ChannelHandle;
   readonly #connection: ProfileConnection;
+  /** The server name that the start asks for, until the channel is created. */
+  readonly #asked: string | undefined;
+  /** A window that was set before the channel is created. */
+  #windowOctets: number | undefined;
 
-  constructor(handle: ChannelHandle, connection: ProfileConnection) {
+  constructor(handle: ChannelHandle, connection: ProfileConnection, asked?: string) {
     this.#handle = handle;
     this.#connection = connection;
+    this.#asked = asked;
+  }
+
+  /** The `id` of the {@link BeepConnection} it belongs to. */
+  get session(): string {
+    return this.#handle.session;
   }
 
   get number(): number {
@@ -152,9 +172,12 @@ export class BeepChannel {
     return this.#handle.remote;
   }
 
-  /** The server name under which this side acts (RFC 3080 §2.3.1.2). */
+  /**
+   * The server name under which this side acts, or is asked to act by the start that the profile decides on now
+   * (RFC 3080 §2.3.1.2).
+   */
   get serverName(): string | undefined {
-    return this.#connection.serverName;
+    return this.#connection.serverName ?? (this.#handle.created ? undefined : this.#asked);
   }
 
   /**
@@ -228,7 +251,13 @@ export class BeepChannel {
 
   /** Sets how many octets the peer may have under way to this side (RFC 3081 §3.1.4). The window never shrinks at once. */
   setWindow(windowOctets: number): void {
-    this.#connection.window(this.number, windowOctets);
+    if (this.#handle.created) this.#connection.window(this.number, windowOctets);
+    else this.#windowOctets = windowOctets;
+  }
+
+  /** The channel has been created: a window that was set before holds from its beginning. */
+  created(): void {
+    if (this.#windowOctets !== undefined) this.setWindow(this.#windowOctets);
   }
 
   /**
@@ -238,6 +267,11 @@ export class BeepChannel {
    */
   close(code = 200, text = ''): Promise<void> {
     return this.#handle.closeInOrder(code, text);
+  }
+
+  /** Drops the connection of the session without a word. */
+  abort(reason: Reply = { code: 421, text: 'aborted' }): void {
+    this.#connection.destroy(new LocalError('CLOSED', reason.text, { reply: reason }));
   }
 
   /** Ends the whole session in order (RFC 3080 §2.4). */
@@ -256,9 +290,20 @@ export class BeepChannel {
     change: (handed: HandedOver) => Duplex | Promise<Duplex>,
     { greets = true }: { readonly greets?: boolean } = {},
   ): Promise<void> {
-    const handed = await this.#connection.handOver(1, last);
-    this.#connection.renew(await change(handed), { greets });
+    await renew(this.#connection, await this.#connection.handOver(1, last), { stream: change, greets });
   }
+}
+
+/** Begins a new session over the stream that a tuning profile makes. */
+export async function renew(
+  connection: Pick<ProfileConnection, 'renew'>,
+  handed: HandedOver,
+  { stream, greets = true }: TransportChange,
+): Promise<void> {
+  const changed = await stream(handed);
+  connection.renew(changed, { greets });
+  // The stream that was handed over is paused, and may be the one of the new session as well.
+  changed.resume();
 }
 
 /** An error that refuses what the peer asks for, with a code and a text for it. */

@@ -7,7 +7,7 @@ import type { ErrorCodec } from '../channel.js';
 import type { Connection } from '../connection.js';
 import type { NetworkAddress } from '../network.js';
 import type { HandedOver } from '../session-io.js';
-import { BEEP_ERRORS, BeepChannel, type ChannelUser, handlerFor } from './channel.js';
+import { BEEP_ERRORS, BeepChannel, type ChannelUser, handlerFor, renew } from './channel.js';
 
 export interface StartOptions {
   /** Asks the peer to act under that name (RFC 3080 §2.3.1.2). */
@@ -94,8 +94,7 @@ export class BeepConnection {
     change: (handed: HandedOver) => Duplex | Promise<Duplex>,
     { greets = true }: { readonly greets?: boolean } = {},
   ): Promise<void> {
-    const handed = this.#connection.handOverNow();
-    this.#connection.renew(await change(handed), { greets });
+    await renew(this.#connection, this.#connection.handOverNow(), { stream: change, greets });
     await this.#connection.greeted();
   }
 

@@ -1,8 +1,9 @@
 /** BEEP profile as an application writes it, and its adapter to the profiles that a connection serves. */
 import type { Proposal, StartEvent } from '../../beep/event.js';
+import { ImxpError, LocalError } from '../../errors.js';
 import { ChannelHandle, type ErrorCodec } from '../channel.js';
 import type { ChannelCondition, ProfileConnection, ServedProfile } from '../profile.js';
-import { BEEP_ERRORS, BeepChannel, type ChannelUser, handlerFor, replyFor } from './channel.js';
+import { BEEP_ERRORS, BeepChannel, type ChannelUser, handlerFor, renew, replyFor } from './channel.js';
 
 export interface BeepProfile {
   readonly uri: string;
@@ -58,10 +59,24 @@ export class ApplicationProfile implements ServedProfile {
     { uri, content }: Proposal,
     handle: ChannelHandle,
   ): Promise<void> {
-    const channel = new BeepChannel(handle, connection);
+    const channel = new BeepChannel(handle, connection, event.serverName);
     const user = await this.#profile.start(channel, content);
     if (connection.ended) return;
     handle.handler = handlerFor(handle, channel, user);
-    connection.accept(event, uri, user.content, handle);
+    const { content: answer, tuned } = user;
+    const accept = (): void => {
+      connection.accept(event, uri, answer, handle);
+      channel.created();
+    };
+    if (tuned === undefined) return accept();
+    const handed = await connection.handOver(1, accept);
+    // The start is answered: what goes wrong from here on ends the session.
+    try {
+      await renew(connection, handed, tuned);
+    } catch (error) {
+      connection.destroy(
+        error instanceof ImxpError ? error : new LocalError('CLOSED', String(error), { cause: error }),
+      );
+    }
   }
 }
