@@ -6,7 +6,7 @@ import { type JsonSchema, keysIn } from './json-schema.js';
 import { type Examined, findingsOf, freeze, problemOf } from './parse.js';
 import { ConfigurationError, type Finding } from './problem.js';
 import { storeSchema } from './store.js';
-import { distinct, domainSchema, hostSchema, portSchema } from './values.js';
+import { distinct, domainSchema, hostSchema, ONCE, portSchema } from './values.js';
 
 /** RFC 6120 §13.12 asks for 10,000 at least; ejabberd takes 65,536 from clients, Prosody 262,144. */
 const STANZA_OCTETS = 60_000;
@@ -114,7 +114,7 @@ export function gatewayJsonSchema(): JsonSchema {
 
 /** Applies the schema to a value; relative paths become absolute below `base`. */
 export function examineGatewayConfig(value: unknown, base: string): Examined<XmppGatewayConfig> {
-  const result = gatewaySchema(base).safeParse(value);
+  const result = gatewaySchema(base).safeParse(value, ONCE);
   if (!result.success) {
     const known = (path: readonly PropertyKey[]) => keysIn(gatewayJsonSchema(), path);
     return { config: undefined, findings: result.error.issues.flatMap((issue) => findingsOf(issue, value, known)) };

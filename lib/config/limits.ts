@@ -2,18 +2,28 @@
  * Limits of a node, in groups: the name of each (with its unit), its default and the reason for the default. Who enforces
  * a limit is not decided here. A limit of 0 is accepted only where its description says what 0 means.
  */
-import * as z from 'zod';
-
 /** setTimeout fires at once for anything above this. */
 const LONGEST_MS = 2_147_483_647;
 /** BEEP windows and message numbers end here (RFC 3080 §2.2.1, RFC 3081 §3.1.4). */
 const LARGEST_INT31 = 2_147_483_647;
 
-const count = (value: number, reason: string, least = 1, most = LARGEST_INT31) =>
-  z.int().min(least).max(most).default(value).describe(reason);
-const ms = (value: number, reason: string, least = 1) => count(value, reason, least, LONGEST_MS);
+/** A whole number between `least` and `most`. */
+export interface Limit {
+  readonly value: number;
+  readonly reason: string;
+  readonly least: number;
+  readonly most: number;
+}
 
-const node = z.strictObject({
+const count = (value: number, reason: string, least = 1, most = LARGEST_INT31): Limit => ({
+  value,
+  reason,
+  least,
+  most,
+});
+const ms = (value: number, reason: string, least = 1): Limit => count(value, reason, least, LONGEST_MS);
+
+const node = {
   sessions: count(100_000, 'open sessions of the whole node; idle ones of this number occupy about 2 GiB of memory'),
   sessionsPerAddress: count(
     10_000,
@@ -42,9 +52,9 @@ const node = z.strictObject({
     8000,
     'longest time to stop after SIGTERM: three quarters for outstanding Data operations, the rest for releasing sessions; container managers kill after 10 s',
   ),
-});
+} as const;
 
-const session = z.strictObject({
+const session = {
   connectTimeoutMs: ms(10_000, 'time for one TCP connection attempt, after which the next address or relay is tried'),
   greetingTimeoutMs: ms(
     60_000,
@@ -85,9 +95,9 @@ const session = z.strictObject({
     4096,
   ),
   channels: count(1024, 'open channels of one session; each occupies a window'),
-});
+} as const;
 
-const unauthenticated = z.strictObject({
+const unauthenticated = {
   sessions: count(1000, 'open sessions of unauthenticated peers, so that they cannot use up all of node.sessions'),
   sessionsPerAddress: count(
     500,
@@ -108,9 +118,9 @@ const unauthenticated = z.strictObject({
     8,
     'open channels of an unauthenticated peer, which needs one at a time for TLS and SASL, and one to use',
   ),
-});
+} as const;
 
-const anonymous = z.strictObject({
+const anonymous = {
   sessions: count(256, 'open sessions of anonymous peers, which nobody vouches for'),
   sessionsPerAddress: count(
     8,
@@ -120,9 +130,9 @@ const anonymous = z.strictObject({
   dataBurst: count(20, 'Data operations of them at once'),
   dataOctetsPerSecond: count(4096, 'octets of their Data operations per second'),
   dataOctetsBurst: count(65_536, 'octets of their Data operations at once', 4096),
-});
+} as const;
 
-const authentication = z.strictObject({
+const authentication = {
   delayMs: ms(250, 'delay of the answer to the first failed authentication; each further failure doubles it', 0),
   maximumDelayMs: ms(5000, 'longest delay of the answer to a failed authentication', 0),
   failuresPerAddress: count(
@@ -136,9 +146,9 @@ const authentication = z.strictObject({
     0,
   ),
   banMs: ms(600_000, 'duration of a ban, and the time after which fewer failures are forgiven'),
-});
+} as const;
 
-const data = z.strictObject({
+const data = {
   recipients: count(1000, 'recipients of one Data operation, each of which may need a forward of its own'),
   outstanding: count(4096, 'unanswered Data operations per target; further ones are refused with 450 and never queued'),
   outstandingOctets: count(
@@ -150,18 +160,18 @@ const data = z.strictObject({
     30_000,
     'time for a next hop or an application to answer, after which the recipient fails with 451',
   ),
-});
+} as const;
 
-const attachment = z.strictObject({
+const attachment = {
   perSession: count(1024, 'endpoints attached on one session; gateways attach many'),
   perAccount: count(
     1024,
     'applications attached at the same time as one endpoint and its subaddresses, over all sessions; 0 removes the limit',
     0,
   ),
-});
+} as const;
 
-const rate = z.strictObject({
+const rate = {
   dataPerSecond: count(
     0,
     'sustained rate of Data operations of an endpoint; 0 removes the limit, because data.outstanding already bounds what an endpoint occupies',
@@ -197,16 +207,16 @@ const rate = z.strictObject({
     0,
   ),
   startBurst: count(10_000, 'channels that one identity may start at once'),
-});
+} as const;
 
-const xml = z.strictObject({
+const xml = {
   octets: count(1_048_576, 'largest control document, content excluded', 4096),
   depth: count(64, 'nesting depth of elements; the vocabulary needs 5, and options may nest deeper'),
   attributes: count(64, 'attributes of one element; the vocabulary needs 6'),
   elements: count(10_000, 'elements of one document; 1000 recipients with options need about 3000'),
-});
+} as const;
 
-const link = z.strictObject({
+const link = {
   maximum: count(
     4096,
     'links to neighbours found by DNS; beyond it an idle link is closed to make room, or the new neighbour has to wait',
@@ -238,14 +248,14 @@ const link = z.strictObject({
     2,
     64,
   ),
-});
+} as const;
 
-const dns = z.strictObject({
+const dns = {
   timeoutMs: ms(1500, 'time for a name server to answer, after which the next one is asked'),
   entries: count(10_000, 'DNS answers in the cache, each for its time to live', 16),
-});
+} as const;
 
-const presence = z.strictObject({
+const presence = {
   operations: count(
     1_000_000,
     'subscriptions and watches in progress on the whole node; each occupies about 2 KiB, pages of the store included',
@@ -277,9 +287,9 @@ const presence = z.strictObject({
     1024,
     'requests of one endpoint, subaddresses included, that the presence or the access service has not finished; in no case more than are still free of data.outstanding; beyond it the sender receives 450',
   ),
-});
+} as const;
 
-const offline = z.strictObject({
+const offline = {
   messages: count(20_000, 'messages held for one endpoint that is not attached; beyond it the sender receives 450'),
   octets: count(67_108_864, 'octets held for one endpoint; each message counts 512 octets in addition', 4096),
   totalOctets: count(
@@ -298,9 +308,9 @@ const offline = z.strictObject({
     4096,
   ),
   ageMs: ms(604_800_000, 'longest time that a message is held: a week, because mail servers also retry for days'),
-});
+} as const;
 
-const websocket = z.strictObject({
+const websocket = {
   greetingDelayMs: ms(
     300,
     'time that a listener for any transport, or behind a WebSocket, waits for the first octets of the peer before it sends its greeting; in TLS and HTTP the client speaks first, and pages may not listen yet when the WebSocket opens',
@@ -324,9 +334,9 @@ const websocket = z.strictObject({
     'interval of WebSocket pings; a peer that has not answered by the next ping is disconnected. Proxies close idle connections after 60 s. 0 disables pings',
     0,
   ),
-});
+} as const;
 
-const api = z.strictObject({
+const api = {
   requestsPerSecond: count(100, 'requests per second with one token'),
   requestsBurst: count(200, 'requests with one token at once'),
   wrongPerMinute: count(
@@ -337,9 +347,9 @@ const api = z.strictObject({
   requestTimeoutMs: ms(30_000, 'time for a request to arrive whole'),
   outstanding: count(256, 'requests in progress, of which one token may have half; further ones are answered with 503'),
   streams: count(64, 'open streams of messages and presence, of which one token may have half'),
-});
+} as const;
 
-const webhook = z.strictObject({
+const webhook = {
   timeoutMs: ms(10_000, 'time for one request, until the whole response has arrived'),
   giveUpMs: ms(
     20_000,
@@ -347,41 +357,46 @@ const webhook = z.strictObject({
   ),
   concurrent: count(4, 'requests in progress for one webhook; with 1 messages arrive in their order'),
   waiting: count(256, 'messages that wait behind these, for one webhook; further ones are refused with 450'),
-});
+} as const;
 
-export const limitsSchema = z.strictObject({
-  node: node.prefault({}).describe('totals of the whole node'),
-  session: session.prefault({}).describe('each session and its channels'),
-  unauthenticated: unauthenticated.prefault({}).describe('peers that have not authenticated, attached or bound'),
-  anonymous: anonymous
-    .prefault({})
-    .describe(
-      'peers that used SASL ANONYMOUS, whose messages and channels are limited as those of unauthenticated peers',
-    ),
-  authentication: authentication.prefault({}).describe('failed logins'),
-  data: data.prefault({}).describe('Data operations'),
-  attachment: attachment.prefault({}).describe('attached endpoints'),
-  rate: rate.prefault({}).describe('operations per second, for each identity over all its sessions'),
-  xml: xml.prefault({}).describe('control documents'),
-  link: link.prefault({}).describe('links to other relays'),
-  dns: dns.prefault({}).describe('DNS look-ups'),
-  presence: presence.prefault({}).describe('presence service'),
-  offline: offline.prefault({}).describe('messages held for endpoints that are not attached'),
-  api: api.prefault({}).describe('HTTP API on the admin port'),
-  webhook: webhook.prefault({}).describe('webhooks'),
-  websocket: websocket.prefault({}).describe('WebSocket, and listeners that take any transport'),
-});
+/** The groups by name, and what each is about. */
+export const LIMIT_GROUPS = {
+  node: { about: 'totals of the whole node', limits: node },
+  session: { about: 'each session and its channels', limits: session },
+  unauthenticated: { about: 'peers that have not authenticated, attached or bound', limits: unauthenticated },
+  anonymous: {
+    about: 'peers that used SASL ANONYMOUS, whose messages and channels are limited as those of unauthenticated peers',
+    limits: anonymous,
+  },
+  authentication: { about: 'failed logins', limits: authentication },
+  data: { about: 'Data operations', limits: data },
+  attachment: { about: 'attached endpoints', limits: attachment },
+  rate: { about: 'operations per second, for each identity over all its sessions', limits: rate },
+  xml: { about: 'control documents', limits: xml },
+  link: { about: 'links to other relays', limits: link },
+  dns: { about: 'DNS look-ups', limits: dns },
+  presence: { about: 'presence service', limits: presence },
+  offline: { about: 'messages held for endpoints that are not attached', limits: offline },
+  api: { about: 'HTTP API on the admin port', limits: api },
+  webhook: { about: 'webhooks', limits: webhook },
+  websocket: { about: 'WebSocket, and listeners that take any transport', limits: websocket },
+} as const;
 
-type Groups = z.output<typeof limitsSchema>;
-export type Limits = { readonly [Group in keyof Groups]: Readonly<Groups[Group]> };
+type Groups = typeof LIMIT_GROUPS;
+export type Limits = {
+  readonly [Group in keyof Groups]: { readonly [Name in keyof Groups[Group]['limits']]: number };
+};
 
-function frozen(groups: Groups): Limits {
-  for (const group of Object.values(groups)) Object.freeze(group);
-  return Object.freeze(groups);
+function defaults(): Limits {
+  const groups = Object.entries(LIMIT_GROUPS).map(([group, { limits }]) => {
+    const values = Object.entries<Limit>(limits).map(([name, { value }]) => [name, value] as const);
+    return [group, Object.freeze(Object.fromEntries(values))] as const;
+  });
+  return Object.freeze(Object.fromEntries(groups)) as Limits;
 }
 
 /** The limits of a node that configures none. */
-export const DEFAULT_LIMITS: Limits = frozen(limitsSchema.parse({}));
+export const DEFAULT_LIMITS: Limits = defaults();
 
 /** Keys that stood directly in `limits` up to 0.1, with their present place below `limits`. */
 export const MOVED_LIMITS: ReadonlyMap<string, string> = new Map([

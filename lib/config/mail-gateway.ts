@@ -5,7 +5,7 @@ import { count, gatewayLogSchema, gatewayMeshSchema, LOOPBACK, ms } from './gate
 import { type JsonSchema, keysIn } from './json-schema.js';
 import { type Examined, findingsOf, freeze, problemOf } from './parse.js';
 import { ConfigurationError, type Finding } from './problem.js';
-import { distinct, domainSchema, hostSchema, portSchema } from './values.js';
+import { distinct, domainSchema, hostSchema, ONCE, portSchema } from './values.js';
 
 const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'];
 /** RFC 5321 §4.5.3.1.8 asks for 100 recipients; more are sent in another transaction. */
@@ -102,7 +102,7 @@ export function mailGatewayJsonSchema(): JsonSchema {
 
 /** Applies the schema to a value; relative paths become absolute below `base`. */
 export function examineMailGatewayConfig(value: unknown, base: string): Examined<MailGatewayConfig> {
-  const result = mailGatewaySchema(base).safeParse(value);
+  const result = mailGatewaySchema(base).safeParse(value, ONCE);
   if (!result.success) {
     const known = (path: readonly PropertyKey[]) => keysIn(mailGatewayJsonSchema(), path);
     return { config: undefined, findings: result.error.issues.flatMap((issue) => findingsOf(issue, value, known)) };

@@ -9,6 +9,7 @@ import { MOVED_LIMITS } from './limits.js';
 import { nearest } from './nearest.js';
 import { ConfigurationError, type Finding, type KeyPath, type Problem, writePath } from './problem.js';
 import { type NodeConfig, nodeSchema } from './schema.js';
+import { ONCE } from './values.js';
 
 type Issue = z.core.$ZodIssue;
 
@@ -135,7 +136,7 @@ export interface Examined<Config = NodeConfig> {
 
 /** Applies the schema to a value; relative paths become absolute below `base`. */
 export function examineConfig(value: unknown, base: string): Examined {
-  const result = nodeSchema(base).safeParse(value);
+  const result = nodeSchema(base).safeParse(value, ONCE);
   if (!result.success) {
     return { config: undefined, findings: result.error.issues.flatMap((issue) => findingsOf(issue, value, keysAt)) };
   }

@@ -5,7 +5,7 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import { DIALECTS } from './dialects.js';
-import { limitsSchema } from './limits.js';
+import { limitsSchema } from './limits-schema.js';
 import { meshSchema } from './mesh.js';
 import { TRANSPORTS } from './relay-url.js';
 import { MECHANISMS, QOPS } from './sasl-names.js';

@@ -8,7 +8,7 @@ import * as z from 'zod';
 import { allCommands } from '../../bin/commands.js';
 import { exitsOf, manualOf, pathOf } from '../../bin/support/manual.js';
 import { below, makeProgram } from '../../bin/support/program.js';
-import { limitsSchema } from '../../lib/config/limits.js';
+import { limitsSchema } from '../../lib/config/limits-schema.js';
 import { nodeSchema } from '../../lib/config/schema.js';
 import { ERROR_CODES } from '../../lib/errors.js';
 import { REPLY_CODES } from '../../lib/imxp/reply-code.js';
