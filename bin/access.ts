@@ -140,8 +140,7 @@ const EXITS = {
   [EXIT.REFUSED]: 'not authorized (537), or the relay refuses the login',
 };
 
-export function register(program: Command): void {
-  const access = program.command('access').description('show and change who may do what to your endpoint');
+export function register(access: Command): void {
   explain(access, {
     about: ABOUT,
     exits: EXITS,

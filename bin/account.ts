@@ -172,10 +172,7 @@ const SEE = ['imxp relay', 'imxp check --identity', 'docs/guide/accounts.md'];
 /** Makes a subcommand of `imxp account`. */
 type Make = (name: string, description: string, examples: readonly string[], about?: string) => Command;
 
-export function register(program: Command): void {
-  const account = program
-    .command('account')
-    .description('manage the accounts of a node: who may log in, and their quotas');
+export function register(account: Command): void {
   explain(account, {
     about: ABOUT,
     exits: EXITS,

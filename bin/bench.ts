@@ -193,10 +193,8 @@ async function bench(options: BenchOptions): Promise<void> {
   }
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('bench')
-    .description('measure how many messages a running relay delivers, and how long they take')
+export function register(command: Command): void {
+  command
     .addOption(fromOption())
     .option(
       '--to <address>',

@@ -106,10 +106,8 @@ async function certs(options: CertsOptions): Promise<void> {
   }
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('certs')
-    .description('make a CA for development, and certificates for relays and endpoints')
+export function register(command: Command): void {
+  command
     .option('-o, --out <directory>', 'directory of the CA and the certificates', 'certs')
     .option('--domain <domain...>', 'make a certificate for the relay of a domain', severalDomains)
     .option(

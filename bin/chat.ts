@@ -295,10 +295,8 @@ async function chat(whom: Recipients, given: ChatOptions): Promise<void> {
   if (lost !== undefined) throw lost;
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('chat')
-    .description('chat with an endpoint, line by line')
+export function register(command: Command): void {
+  command
     .argument('<address>', 'the other side, or its im: URI with its headers', recipientsArgument)
     .addOption(fromOption())
     .option('--subject <text>', 'subject of your messages')

@@ -147,10 +147,8 @@ async function checkDns(flags: CheckFlags & { readonly dns: string | true }): Pr
   if (seen.some(({ ok }) => !ok)) process.exitCode = EXIT.UNAVAILABLE;
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('check')
-    .description('report every problem in a configuration')
+export function register(command: Command): void {
+  command
     .option('--json', 'print the problems as JSON')
     .option(
       '--identity <name>',

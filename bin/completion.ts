@@ -8,12 +8,11 @@ import { explain } from './support/manual.js';
 
 const SHELLS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;
 
-export function register(program: Command): void {
-  const command = program
-    .command('completion')
-    .description('print a completion script for a shell')
+export function register(command: Command): void {
+  command
     .addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(SHELLS)))
     .action((shell: keyof typeof SHELLS) => {
+      const program = command.parent ?? command;
       process.stdout.write(SHELLS[shell](program.name(), commandsOf(program)));
     });
   explain(command, {

@@ -18,11 +18,8 @@ async function console({ config, json }: ConsoleOptions): Promise<void> {
   hint('Open it in a browser on this machine. Its token ends after an hour; whoever has it may operate this node.');
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('console')
-    .description('print the URL of the console of a running node, with a token')
-    .option('--json', 'print the URL as JSON');
+export function register(command: Command): void {
+  command.option('--json', 'print the URL as JSON');
   withConfig(command).action(console);
   explain(command, {
     about: `The console on the admin port shows the state of a node to everybody who reaches the port. With the token in this URL it

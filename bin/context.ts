@@ -69,8 +69,7 @@ const EXAMPLES = {
   rm: 'imxp context rm work',
 };
 
-export function register(program: Command): void {
-  const context = program.command('context').description('show, choose and remove what imxp login has stored');
+export function register(context: Command): void {
   const see = ['imxp login'];
   explain(context, {
     about: `A context is an address with its relay and the place of its password. One is in use; --context or IMXP_CONTEXT

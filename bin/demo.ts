@@ -297,12 +297,8 @@ ${paint('green', 'Everything arrived as sent.')} Cleaned up; ${(ms / 1000).toFix
   }
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('demo')
-    .description('run two domains on this machine and send messages between them')
-    .option('--json', 'print the result as JSON')
-    .action(demo);
+export function register(command: Command): void {
+  command.option('--json', 'print the result as JSON').action(demo);
   explain(command, {
     about: `Starts two relays as separate processes, with new certificates and accounts in a temporary directory, and sends a text
 and a file from ${FRED} to ${BARNEY}, with TLS and DIGEST-MD5 on the whole path. Then demonstrates the services:

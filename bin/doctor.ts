@@ -35,10 +35,8 @@ async function doctor({ config, json, ...network }: DoctorOptions): Promise<void
   process.exitCode = configured ? EXIT.CONFIGURATION : EXIT.FAILED;
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('doctor')
-    .description('list what is wrong with a node here, and what to do about it')
+export function register(command: Command): void {
+  command
     .addOption(nameServerOption())
     .option('--ca <file>', 'PEM file of trusted CAs; default: that of the configuration')
     .option('--json', 'print the findings as JSON: area, state (ok, warning, error), text, advice');

@@ -73,10 +73,8 @@ async function events(options: EventsOptions): Promise<void> {
     throw new CommandError(EXIT.UNAVAILABLE, 'the node has ended its log', { hint: 'It stopped, or starts again.' });
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('events')
-    .description('show the log of a running node as it is written')
+export function register(command: Command): void {
+  command
     .addOption(
       new Option('--level <level>', 'least level, whatever log.level of the node is')
         .choices(LOG_LEVELS.filter((level) => level !== 'silent'))

@@ -130,8 +130,7 @@ async function mail({ config: path, check, schema }: GatewayCommandOptions): Pro
   await run(config, (endpoint, options) => MailGateway.start(config, endpoint, options), { domains, users });
 }
 
-export function register(program: Command): void {
-  const command = program.command('gateway').description('connect the mesh with another system: XMPP or mail');
+export function register(command: Command): void {
   explain(command, {
     about: `A gateway is a program beside a relay: it stands for every user of a domain that the relay serves (policy.gateways in its
 configuration), and passes their messages on.`,

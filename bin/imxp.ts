@@ -1,6 +1,13 @@
 #!/usr/bin/env node
 /** Entry point of the command line. */
-import { commandsFor } from './commands.js';
-import { makeProgram, runProgram } from './support/program.js';
+import { VERSION } from '../lib/ops/version.js';
 
-await runProgram(makeProgram(await commandsFor(process.argv[2])));
+const argv = process.argv.slice(2);
+
+// Answered before anything else is loaded.
+if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+  process.stdout.write(`${VERSION}\n`);
+} else {
+  const { main } = await import('./main.js');
+  await main(argv);
+}

@@ -159,10 +159,8 @@ async function interop(place: RelayLocation | undefined, options: InteropOptions
   if (counts.passed === 0) note('no check passed: this may not be a BEEP listener');
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('interop')
-    .description('check the conformance of a BEEP or IMXP listener and show the octets of what fails')
+export function register(command: Command): void {
+  command
     .argument('[host:port]', 'the listener; a tcp://, ws:// or wss:// URL is accepted, too', placeArgument)
     .option('--ws <url>', 'WebSocket URL of the listener: ws:// or wss://', urlArgument)
     .option('--domain <name>', 'domain that it serves; default: that of the account', domainArgument)

@@ -24,11 +24,9 @@ async function kick(whom: string, { config, reason = '', json }: KickOptions): P
   hint('They may come back: imxp account disable keeps an account out.');
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('kick')
+export function register(command: Command): void {
+  command
     .argument('<identity|session>', 'an address, a relay, or the id of a session')
-    .description('end sessions of a running node')
     .option('--reason <text>', 'for the log of the node')
     .option('--json', 'print the sessions that were ended as JSON');
   withConfig(command).action(kick);

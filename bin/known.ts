@@ -60,8 +60,7 @@ function forget(directory: string, address: string): void {
 const DIRECTORY = 'the directory that --known names';
 const EXITS = { 0: 'done', [EXIT.CONFIGURATION]: 'the directory, or a certificate in it, cannot be used' };
 
-export function register(program: Command): void {
-  const known = program.command('known').description('show and change which certificates are known (S/MIME)');
+export function register(known: Command): void {
   explain(
     known
       .command('list')

@@ -188,10 +188,8 @@ async function listen(_: string | undefined, options: ListenOptions): Promise<vo
   }
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('listen')
-    .description('attach as an endpoint and print the messages that arrive')
+export function register(command: Command): void {
+  command
     .argument('[address]', 'your address; default: that of --from', addressArgument)
     .addOption(fromOption())
     .hook('preAction', (_, acting) => {

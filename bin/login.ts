@@ -102,10 +102,8 @@ async function login(address: string, options: LoginOptions): Promise<void> {
     );
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('login')
-    .description('store who you are and your relay, for all later commands')
+export function register(command: Command): void {
+  command
     .argument('<address>', 'your address', addressArgument)
     .option('--name <context>', 'name of the context; default: the address')
     .addOption(

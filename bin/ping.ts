@@ -66,10 +66,8 @@ async function ping(address: string, options: PingOptions): Promise<void> {
   }
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('ping')
-    .description('check whether an endpoint can be reached and how long that takes')
+export function register(command: Command): void {
+  command
     .argument('<address>', 'the endpoint to reach', addressArgument)
     .addOption(fromOption())
     .option('--count <n>', 'number of probes', countArgument, DEFAULT_COUNT)

@@ -247,8 +247,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   who: ['imxp presence who --from fred@example.com      # present subscribers'],
 };
 
-export function register(program: Command): void {
-  const presence = program.command('presence').description('publish your presence and see that of others');
+export function register(presence: Command): void {
   const see = ['imxp access', 'imxp chat'];
   explain(presence, { about: ABOUT, exits: EXITS, examples: Object.values(EXAMPLES).flat(), see });
   const command = (name: string, description: string, anonymous = false): Command => {

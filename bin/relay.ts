@@ -108,11 +108,8 @@ function workersOf(text: string): NodeConfig['workers'] {
   throw new InvalidArgumentError(`It must be auto, or a number from 1 to ${MOST_WORKERS}.`);
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('relay')
-    .description('run a node')
-    .option('--workers <n>', 'number of worker processes, or auto; default: that of the configuration', workersOf);
+export function register(command: Command): void {
+  command.option('--workers <n>', 'number of worker processes, or auto; default: that of the configuration', workersOf);
   withConfig(command).action(relay);
   explain(command, {
     about: `Logs to standard output: text on a terminal, JSON otherwise; "ready" when it listens. SIGTERM and SIGINT stop it in order,

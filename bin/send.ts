@@ -303,10 +303,8 @@ function reportsOf(reports: readonly Told[]): object {
 
 const micros = (ms: number): number => Math.round(ms * 1000) / 1000;
 
-export function register(program: Command): void {
-  const command = program
-    .command('send')
-    .description('send a message and report whether it was accepted')
+export function register(command: Command): void {
+  command
     .argument('[words...]', 'the recipient and the text; with --to, the file to send; default: standard input')
     .option('--to <address>', 'a recipient, or an im: URI with its headers; may be repeated', severalRecipients)
     .option('--file <file>', 'file to send; - for standard input')

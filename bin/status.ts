@@ -162,10 +162,8 @@ async function status(options: StatusOptions): Promise<void> {
   print(text.filter((part) => part !== '').join('\n'));
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('status')
-    .description('show the state of a running node')
+export function register(command: Command): void {
+  command
     .option(
       '--sessions',
       'list the sessions instead: who is attached from where (for the user of the node, on its machine)',

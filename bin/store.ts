@@ -84,8 +84,7 @@ async function move({ from, to, json }: CopyOptions): Promise<void> {
   else print(`${to}: ${entries} entries and ${held} held messages, the same as in ${from}`);
 }
 
-export function register(program: Command): void {
-  const command = program.command('store').description('copy the store of a node');
+export function register(command: Command): void {
   const copying = command
     .command('backup')
     .argument('<directory>', 'to make, or empty')

@@ -126,10 +126,8 @@ async function top(options: TopOptions): Promise<void> {
   await (watched ? live(admin, options) : lines(admin, options));
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('top')
-    .description('show a running node live: sessions, messages by next hop, latencies, links, memory')
+export function register(command: Command): void {
+  command
     .option('--interval <seconds>', 'seconds between samples', secondsArgument, 1)
     .option('--count <n>', 'stop after this many samples', countArgument)
     .option('--json', 'print one JSON object per sample');

@@ -75,10 +75,8 @@ async function trace(to: string, options: TraceOptions): Promise<void> {
   }
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('trace')
-    .description('show every relay on the path to an endpoint, its answer and its time')
+export function register(command: Command): void {
+  command
     .argument('<address>', 'the endpoint to reach', addressArgument)
     .addOption(fromOption())
     .option('--json', 'print the result as JSON');

@@ -129,10 +129,8 @@ async function wire(file = '-', options: WireOptions = {}): Promise<void> {
   if (faults > 0) process.exitCode = EXIT.FAILED;
 }
 
-export function register(program: Command): void {
-  const command = program
-    .command('wire')
-    .description('decode a recorded byte stream into frames and operations')
+export function register(command: Command): void {
+  command
     .argument('[file]', 'octets of one direction, or a pcap or pcapng file, also in gzip; default or -: standard input')
     .option(
       '--port <port>',

@@ -1,5 +1,5 @@
 /** The program around all commands: its help, and the one place where errors become messages, hints and exit codes. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help } from 'commander';
 import { nearest } from '../../lib/config/nearest.js';
 import { describeFileError } from '../../lib/config/password-file.js';
 import { ConfigurationError, writeProblem } from '../../lib/config/problem.js';
@@ -11,10 +11,17 @@ import { hintFor } from './hints.js';
 import { explain, pathOf } from './manual.js';
 import { complain, hint, printJson } from './output.js';
 
-/** Adds the command of one file in `bin/`. */
-export type Register = (program: Command) => void;
+/** Adds to a command what one file in `bin/` has for it: arguments, options, subcommands and what it does. */
+export type Register = (command: Command) => void;
 
-export function makeProgram(commands: readonly Register[]): Command {
+export interface CommandEntry {
+  readonly name: string;
+  readonly description: string;
+  /** Undefined where only the name and the description are needed. */
+  readonly register: Register | undefined;
+}
+
+export function makeProgram(commands: readonly CommandEntry[]): Command {
   // exitOverride comes first, because commands made later inherit it.
   const program = new Command('imxp')
     .description('A relay node for the IMXP mesh, and the tools around it.')
@@ -24,9 +31,12 @@ export function makeProgram(commands: readonly Register[]): Command {
     .configureOutput({
       outputError: (text, write) => write(suggested(text).replace(/^error:/, paint('red', 'error:', process.stderr))),
     })
-    .configureHelp({ styleTitle: (title) => paint('bold', title), sortSubcommands: false })
+    .configureHelp({ styleTitle: (title) => paint('bold', title), sortSubcommands: false, subcommandTerm: termOf })
     .exitOverride();
-  for (const register of commands) register(program);
+  for (const { name, description, register } of commands) {
+    const command = program.command(name).description(description);
+    register?.(command);
+  }
   for (const command of [program, ...below(program)]) command.showHelpAfterError(`Try: ${pathOf(command)} --help`);
   return explain(program, {
     about: `Commands that attach as an endpoint take --from, --relay and --ca (or IMXP_FROM, IMXP_RELAY, IMXP_CA, or what imxp login has stored), --password-file (or IMXP_PASSWORD, or a
@@ -49,6 +59,11 @@ prompt) and --tls. With --json, a command that fails prints JSON, too: {"failed"
     ],
     see: ['imxp COMMAND --help', 'README.md', 'docs/guide/'],
   });
+}
+
+/** The arguments of a command are in its own help; the help of the program has been made without loading it. */
+function termOf(command: Command): string {
+  return command.parent?.parent === null ? command.name() : Help.prototype.subcommandTerm(command);
 }
 
 /** All subcommands of a command, at any depth. */
@@ -111,13 +126,13 @@ function imxpCauseOf({ cause }: Error): ImxpError | undefined {
 }
 
 /** Runs a command line and sets the exit code. The process ends when nothing is left to do. */
-export async function runProgram(program: Command, argv: readonly string[] = process.argv): Promise<void> {
+export async function runProgram(program: Command, argv: readonly string[]): Promise<void> {
   // A closed pipe, as in `imxp account list | head -1`, is not an error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) =>
     process.exit(error.code === 'EPIPE' ? EXIT.OK : EXIT.FAILED),
   );
   try {
-    await program.parseAsync([...argv]);
+    await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
     complainOf(error);
     process.exitCode = exitCodeOf(error);

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -31,17 +31,39 @@ describe('the command line as a whole', function () {
     expect(command.stderr).to.contain("unknown command 'ad'").and.contain('Try: imxp account --help');
   });
 
-  it('loads only the given command, and all commands without one', async () => {
-    const names = async (argument: string | undefined): Promise<string[]> =>
-      makeProgram(await commandsFor(argument)).commands.map((command) => command.name());
-    const all = makeProgram(await allCommands()).commands.map((command) => command.name());
+  it('loads only the given command, and none for its help', async () => {
+    const entries = async (...argv: readonly string[]): Promise<[name: string, loaded: boolean][]> =>
+      (await commandsFor(argv)).map(({ name, register }) => [name, register !== undefined]);
+    const all = (await allCommands()).map(({ name }) => name);
     expect(all).to.include.members(['relay', 'send', 'completion']);
-    for (const name of all) expect(await names(name), name).to.deep.equal(name === 'completion' ? all : [name]);
-    for (const other of [undefined, 'help', '--help', 'snd']) expect(await names(other), other).to.deep.equal(all);
-    expect(await names('--version')).to.deep.equal([]);
-    const [misspelt, help] = await Promise.all([run('snd'), run('help', 'send')]);
+    for (const name of all) {
+      const needed = name === 'completion' ? all : [name];
+      for (const argv of [[name], ['help', name], ['--help', name], ['--', name]])
+        expect(await entries(...argv), argv.join(' ')).to.deep.equal(needed.map((one) => [one, true]));
+    }
+    for (const argv of [[], ['help'], ['--help'], ['snd'], ['constructor']])
+      expect(await entries(...argv), argv.join(' ')).to.deep.equal(all.map((one) => [one, false]));
+  });
+
+  it('has one help of itself, whether commands are loaded or not', async () => {
+    const [entries, names] = [await allCommands(), await commandsFor([])];
+    const help = (commands: typeof entries): string => makeProgram(commands).helpInformation();
+    expect(help(names))
+      .to.equal(help(entries))
+      .and.match(/^ {2}send +send a message and report/m);
+    const [misspelt, one, other] = await Promise.all([run('snd'), run('help', 'send'), run('--help', 'send')]);
     expect(misspelt.stderr).to.contain('Did you mean send?');
-    expect(help.stdout).to.match(/^Usage: imxp send /);
+    expect(one.stdout)
+      .to.match(/^Usage: imxp send /)
+      .and.equal(other.stdout);
+  });
+
+  it('prints its version by either option, also beside others', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+    for (const args of [['--version'], ['-V'], ['-V', 'send'], ['--version', '--help']]) {
+      const { code, stdout } = await run(...args);
+      expect([code, stdout], args.join(' ')).to.deep.equal([0, `${version}\n`]);
+    }
   });
 
   it('says which port is out of range', async () => {
