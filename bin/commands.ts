@@ -86,11 +86,11 @@ export async function allCommands(): Promise<CommandEntry[]> {
  * The commands that a command line needs: the one that it names, where it names one, and otherwise, as for the help of the
  * program or a misspelt command, the names and descriptions of all.
  *
- * @param argv the arguments of the program; it has no options of its own that take a value
+ * @param argv the arguments of the program; an option before a command is one of the program, whose help it shows, or none
  */
 export async function commandsFor(argv: readonly string[]): Promise<CommandEntry[]> {
-  const [first = '', second = ''] = argv.filter((argument) => !argument.startsWith('-'));
-  const asked = first === 'help' ? second : first;
+  const [first = '', ...others] = argv[0] === '--' ? argv.slice(1) : argv;
+  const asked = first === 'help' ? (others.find((argument) => !argument.startsWith('-')) ?? '') : first;
   // The script for a shell completes all of them.
   if (asked === 'completion') return await allCommands();
   const command = Object.hasOwn(COMMANDS, asked) ? COMMANDS[asked] : undefined;
