@@ -81,7 +81,7 @@ async function withPresence(
   reconnect = false,
 ): Promise<void> {
   const settings = await endpointOptions(options.from, options);
-  await performed(await attachToAsk(settings, { reconnect }), action, reconnect);
+  await performed(await attachToAsk({ ...settings, secure: {} }, { reconnect }), action, reconnect);
 }
 
 /**

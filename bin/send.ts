@@ -30,7 +30,14 @@ import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { type Recipients, recipientsArgument, severalRecipients, shownName } from './support/names.js';
 import { complain, hint, note, print, printJson, table } from './support/output.js';
 import { Progress } from './support/progress.js';
-import { type SecureCommandOptions, sealing, secureFiles, withIdentity, withSealing } from './support/secure.js';
+import {
+  asksForSecurity,
+  type SecureCommandOptions,
+  sealing,
+  secureFiles,
+  withIdentity,
+  withSealing,
+} from './support/secure.js';
 
 /** Smaller messages have no progress: what takes long is their way, which has none. */
 const LARGE = 65_536;
@@ -176,7 +183,7 @@ async function send(words: readonly string[], options: SendOptions): Promise<voi
   // A password that is typed comes before a message that is typed.
   const endpoint = {
     ...(await partyOptions(from, draft.recipients[0] ?? '', options)),
-    ...(await secureFiles(options)),
+    ...(asksForSecurity(options) ? await secureFiles(options) : {}),
   };
   if (lines === true) {
     if (wanted.text !== undefined)

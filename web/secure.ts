@@ -37,7 +37,7 @@ export async function openContent(
 }
 
 export async function secureOf(given: unknown): Promise<undefined> {
-  if (given !== undefined) throw missing();
+  if (given !== undefined && given !== false) throw missing();
 }
 
 export function sealed(content: MadeContent, { sign, encrypt }: Sealed): MadeContent {

@@ -177,10 +177,10 @@ export async function attach(options: EndpointOptions, more: AttachOptions = {})
 
 /**
  * Attaches for a command that only sends and asks, beside whatever else is attached under the address; what arrives for it is
- * refused at once.
+ * refused at once. Without S/MIME, unless the options say otherwise.
  */
 export async function attachToAsk(options: EndpointOptions, more: AttachOptions = {}): Promise<Endpoint> {
-  return await Endpoint.connect({ ...options, ...more, sendOnly: true });
+  return await Endpoint.connect({ secure: false, ...options, ...more, sendOnly: true });
 }
 
 /**

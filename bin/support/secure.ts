@@ -85,6 +85,12 @@ export async function secureFiles(options: SecureCommandOptions): Promise<{ read
   };
 }
 
+/** Whether an option of S/MIME is given; --ca, --cert and --key by themselves are for the connection. */
+export function asksForSecurity(options: SecureCommandOptions): boolean {
+  const { sign, encrypt, encryptTo, identity, trust, revoked, known, classic, smime } = options;
+  return [sign, encrypt, encryptTo, identity, trust, revoked, known, classic, smime].some((one) => one !== undefined);
+}
+
 async function identityOf({ identity, cert, key }: SecureCommandOptions): Promise<SecureFiles | undefined> {
   if (identity === undefined) return cert === undefined || key === undefined ? undefined : { certificate: cert, key };
   const text = (await readGivenFile(identity, EXIT.CONFIGURATION)).toString('latin1');

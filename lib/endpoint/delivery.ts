@@ -6,13 +6,12 @@ import { heldIdOf } from '../imxp/held-id.js';
 import type { Data, Option } from '../imxp/operation.js';
 import type { InstantMessage } from '../message/instant-message.js';
 import { type Opened, openEntity, openMessage } from '../message/open.js';
-import type { Secure } from '../message/smime/secure.js';
 import type { Signature } from '../message/smime/signature.js';
 import type { EndpointChannel } from './connection.js';
 import { textOfContent } from './content.js';
 import { replyOption } from './exchanges.js';
 import type { Message } from './message.js';
-import { forgotten, type OpenedContent, unsealed } from './secure.js';
+import { type ContentSecurity, forgotten, type OpenedContent, unsealed } from './secure.js';
 import { stampIn } from './stamp.js';
 
 /** Receives the answer; implemented by the inbox. */
@@ -55,13 +54,13 @@ export class Delivery {
   readonly raw: Data;
   /** Set by the endpoint. */
   readonly source: DeliverySource;
-  readonly #secure: Secure;
+  readonly #secure: ContentSecurity;
   #content: Content | undefined;
   #unsealed: OpenedContent | undefined;
   #message: { readonly found: InstantMessage | undefined } | undefined;
   #state: 'open' | 'answered' | 'void' = 'open';
 
-  constructor(raw: Data, recipients: readonly string[], source: DeliverySource, secure: Secure) {
+  constructor(raw: Data, recipients: readonly string[], source: DeliverySource, secure: ContentSecurity) {
     this.originator = raw.originator;
     this.recipients = recipients;
     this.raw = raw;

@@ -9,7 +9,6 @@
 import { ImxpError, LocalError, type Reply } from '../errors.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
-import type { Secure } from '../message/smime/secure.js';
 import { events } from '../ops/events.js';
 import type { EndpointChannel } from './connection.js';
 import { Delivery, type DeliveryOwner } from './delivery.js';
@@ -17,6 +16,7 @@ import { DuplicateFilter } from './duplicate-filter.js';
 import type { Exchanges } from './exchanges.js';
 import type { Message } from './message.js';
 import type { EndpointLimits } from './options.js';
+import type { ContentSecurity } from './secure.js';
 
 /** Receives each delivery as it arrives; see {@link Endpoint.receive}. */
 export type DeliveryHandler = (delivery: Delivery) => void | Promise<void>;
@@ -43,7 +43,7 @@ export interface InboxOptions {
   readonly dialect: Dialect;
   readonly autoAccept: boolean;
   /** Opens signed and encrypted content. */
-  readonly secure: Secure;
+  readonly secure: ContentSecurity;
   readonly limits: Pick<EndpointLimits, 'queuedData' | 'queuedOctets' | 'windowOctets'>;
   /** Refuses everything but answers to requests. */
   readonly sendOnly: boolean;
@@ -64,7 +64,7 @@ interface Waiter {
 export class Inbox implements DeliveryOwner {
   readonly #dialect: Dialect;
   readonly #autoAccept: boolean;
-  readonly #secure: Secure;
+  readonly #secure: ContentSecurity;
   readonly #limits: InboxOptions['limits'];
   readonly #options: InboxOptions;
   /** Unanswered deliveries, including those in the queue. */

@@ -4,7 +4,6 @@ import { LocalError } from '../errors.js';
 import { type MadeContent, makeData } from '../imxp/content.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
 import type { Data } from '../imxp/operation.js';
-import type { Secure } from '../message/smime/secure.js';
 import type { HeaderField } from '../mime/headers.js';
 import { type Payload, payloadOctets } from '../mime/payload.js';
 import { givenAddress, wireAddress } from './address.js';
@@ -22,7 +21,7 @@ import {
 import { madeCpim, madeMessage } from './instant.js';
 import { checkKeys, type KnownKeys } from './keys.js';
 import { type OptionInit, optionOf } from './option.js';
-import { sealed } from './secure.js';
+import { type ContentSecurity, sealed } from './secure.js';
 import { type StampInit, stampOf } from './stamp.js';
 
 /** A message for {@link Endpoint.send}. */
@@ -92,7 +91,7 @@ export function encodedOf(data: Data, dialect: Dialect): Encoded {
  * @param own the default originator
  * @throws LocalError ADDRESS_INVALID | ARGUMENT
  */
-export function dataOf(message: Message, own: string, secure: Secure): Data {
+export function dataOf(message: Message, own: string, secure: ContentSecurity): Data {
   const { recipients, ...made } = contentsOf(message, own, secure);
   return makeData({ ...made, recipients });
 }
@@ -101,7 +100,7 @@ export function dataOf(message: Message, own: string, secure: Secure): Data {
 export function eachOf(
   message: Message,
   own: string,
-  secure: Secure,
+  secure: ContentSecurity,
 ): readonly { readonly recipient: string; readonly data: Data }[] {
   const { recipients, ...made } = contentsOf(message, own, secure);
   if (recipients.length === 0) throw new LocalError('ARGUMENT', 'send: "to" is empty; name at least one recipient');
@@ -115,7 +114,7 @@ export function eachOf(
   return each;
 }
 
-function contentsOf(message: Message, own: string, secure: Secure) {
+function contentsOf(message: Message, own: string, secure: ContentSecurity) {
   checkKeys(message, KEYS, 'send');
   const { to, from, options = [] } = message;
   const given: readonly string[] = typeof to === 'string' ? [to] : to;

@@ -12,7 +12,7 @@ import type { BackoffTimes } from '../transport/backoff.js';
 import { beside, givenAddress, wireAddress } from './address.js';
 import { checkKeys, type KnownKeys } from './keys.js';
 import { pemOf } from './pem.js';
-import { type SecureFiles, secureOf } from './secure.js';
+import { type ContentSecurity, type SecureFiles, secureOf } from './secure.js';
 
 export type TlsUse = 'off' | 'prefer' | 'require';
 
@@ -133,9 +133,10 @@ export interface EndpointOptions {
   readonly legacyTls?: boolean;
   /**
    * Certificates and keys to sign, encrypt, verify and decrypt messages with (S/MIME): PEM, paths of PEM files, or a
-   * `Secure`. Without it signatures are never valid and encrypted content cannot be read.
+   * `Secure`. Without it signatures are never valid and encrypted content cannot be read. `false`: signed and encrypted
+   * content, and signed presence, are passed on as they arrived, and S/MIME, which is large, is not even loaded.
    */
-  readonly secure?: Secure | SecureFiles;
+  readonly secure?: Secure | SecureFiles | false;
   /**
    * Whether a delivery is accepted automatically when the application is done with it; see {@link Endpoint}. Default:
    * true.
@@ -188,7 +189,7 @@ export interface EndpointSettings {
   /** Presented in the TLS handshake and used to log in. */
   readonly own: { readonly certificate: string | Buffer; readonly key: string | Buffer } | undefined;
   readonly legacyTls: boolean;
-  readonly secure: Secure;
+  readonly secure: ContentSecurity;
   readonly autoAccept: boolean;
   readonly reconnect: BackoffTimes | undefined;
   /** Whether the first connection is attempted again as well. */

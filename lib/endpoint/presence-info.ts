@@ -3,8 +3,8 @@ import { LocalError } from '../errors.js';
 import { type Extension, extensionGiven } from '../imxp/vocabulary/extension.js';
 import { flawOfTuple, isOpen, type Presence, type Tuple } from '../imxp/vocabulary/presence.js';
 import { formatTimestamp, parseTimestamp } from '../imxp/vocabulary/timestamp.js';
-import type { Secure } from '../message/smime/secure.js';
 import type { Signature } from '../message/smime/signature.js';
+import type { ContentSecurity } from './secure.js';
 import { openedPresence } from './secure-presence.js';
 
 /** One address at which somebody can be reached. */
@@ -65,7 +65,7 @@ export interface PresenceUpdate {
 }
 
 /** Converts a document; `open` is computed for the present time. */
-export function infoOf(entry: Presence, by: Secure): PresenceInfo {
+export function infoOf(entry: Presence, by: ContentSecurity): PresenceInfo {
   const protection = openedPresence(entry, by);
   const shown = describedIn(protection?.presence ?? entry);
   if (protection === undefined) return shown;

@@ -15,7 +15,6 @@ import {
   writePresenceOperation,
 } from '../imxp/vocabulary/presence.js';
 import { readServiceReply, type ServiceReply } from '../imxp/vocabulary/reply.js';
-import type { Secure } from '../message/smime/secure.js';
 import type { Signature } from '../message/smime/signature.js';
 import type { XmlElement } from '../xml/parse.js';
 import { givenAddress, wireAddress } from './address.js';
@@ -24,6 +23,7 @@ import { checkKeys, type KnownKeys } from './keys.js';
 import type { Message } from './message.js';
 import { type ActiveFeed, Feed } from './presence-feed.js';
 import { extensionToPublish, infoOf, type PresenceInfo, type PresenceUpdate, tupleOf } from './presence-info.js';
+import type { ContentSecurity } from './secure.js';
 import { type PresenceSealing, securedPresence } from './secure-presence.js';
 import { withinTime } from './service-timeout.js';
 import { SignedSubscribes } from './signed-subscribe.js';
@@ -102,12 +102,12 @@ export class PresenceClient {
   readonly #endpoint: PresenceEndpoint;
   readonly #transactions: Transactions;
   readonly #timeoutMs: number;
-  readonly #secure: Secure;
+  readonly #secure: ContentSecurity;
   readonly #signed: SignedSubscribes;
   readonly #feeds = new Set<ActiveFeed>();
 
   /** See {@link Endpoint.presence}. */
-  constructor(endpoint: PresenceEndpoint, transactions: Transactions, timeoutMs: number, secure: Secure) {
+  constructor(endpoint: PresenceEndpoint, transactions: Transactions, timeoutMs: number, secure: ContentSecurity) {
     this.#endpoint = endpoint;
     this.#transactions = transactions;
     this.#timeoutMs = timeoutMs;

@@ -7,12 +7,12 @@ import { RemoteProtocolError } from '../errors.js';
 import type { Presence } from '../imxp/vocabulary/presence.js';
 import { isOpen } from '../imxp/vocabulary/presence.js';
 import { type CpimPresence, PIDF_TYPE, type PidfDocument, readPidf, writePidf } from '../message/pidf.js';
-import type { Secure } from '../message/smime/secure.js';
 import type { Signature } from '../message/smime/signature.js';
 import { uriOfAddress } from '../message/uri.js';
 import { decodedBody, entityType, parseEntity } from '../mime/entity.js';
 import { parseXml, textOf } from '../xml/parse.js';
 import { givenAddress } from './address.js';
+import type { ContentSecurity } from './secure.js';
 
 const NAMESPACE = 'urn:x-imxp:secured';
 const ELEMENT = /^<([A-Za-z0-9_.-]+:)?secured[ />]/;
@@ -44,7 +44,11 @@ export interface PresenceProtection {
  * @returns the entry with the secured document in it
  * @throws LocalError ARGUMENT as {@link Secure.seal}
  */
-export function securedPresence(presence: Presence, { sign, encryptFor }: PresenceSealing, by: Secure): Presence {
+export function securedPresence(
+  presence: Presence,
+  { sign, encryptFor }: PresenceSealing,
+  by: ContentSecurity,
+): Presence {
   const { publisher, tuples, publisherInfo, extension } = presence;
   const encrypt = encryptFor !== undefined;
   const now = Date.now();
@@ -96,7 +100,7 @@ function securedIn(element: string): Buffer | undefined {
  * @returns undefined when there is none
  * @throws LocalError CONFIGURATION | ARGUMENT when certificates on this side cannot be read
  */
-export function openedPresence(presence: Presence, by: Secure): PresenceProtection | undefined {
+export function openedPresence(presence: Presence, by: ContentSecurity): PresenceProtection | undefined {
   const octets = presence.extension?.elements.map(securedIn).find((one) => one !== undefined);
   if (octets === undefined) return undefined;
   try {

@@ -8,7 +8,7 @@ import { describeFileError } from '../config/password-file.js';
 import { LocalError } from '../errors.js';
 import type { Content, MadeContent } from '../imxp/content.js';
 import type { KnownCertificates } from '../message/smime/known.js';
-import { type FindCertificate, Secure } from '../message/smime/secure.js';
+import type { FindCertificate, Secure } from '../message/smime/secure.js';
 import type { Signature } from '../message/smime/signature.js';
 import type { ClassicVersion } from '../message/smime/version.js';
 import { entityType } from '../mime/entity.js';
@@ -48,16 +48,35 @@ const KEYS: KnownKeys<SecureFiles> = {
   classic: true,
 };
 
+/** What an endpoint needs to protect content and to read what is protected. */
+export type ContentSecurity = Pick<Secure, 'seal' | 'open' | 'read' | 'forget'>;
+
+/** Of an endpoint that does without: what arrives stays as it is, and what is to be protected is not sent. */
+const NO_SECURITY: ContentSecurity = {
+  seal: () => {
+    throw new LocalError(
+      'ARGUMENT',
+      'the endpoint was connected without S/MIME (secure: false); it can neither sign nor encrypt',
+    );
+  },
+  open: (entity) => ({ entity, signed: undefined, encrypted: false }),
+  read: (entity) => ({ entity, signed: undefined, encrypted: false }),
+  forget: () => {},
+};
+
 /**
  * Makes the {@link Secure} of an endpoint. Without any options signatures are read but never valid.
  *
  * @throws LocalError ARGUMENT | CONFIGURATION
  */
-export async function secureOf(given: Secure | SecureFiles = {}): Promise<Secure> {
+export async function secureOf(given: Secure | SecureFiles | false = {}): Promise<ContentSecurity> {
+  if (given === false) return NO_SECURITY;
   // Not instanceof: a program may have loaded a second copy of the class.
   if ('seal' in given && 'open' in given) return given;
   checkKeys(given, KEYS, 'Endpoint.connect: secure');
   const { certificate, key, authorities, revoked, people, known, classic = false } = given;
+  // More than half of the code of an endpoint; loading it takes as long as a login.
+  const { Secure } = await import('../message/smime/secure.js');
   return new Secure({
     classic,
     ...(certificate === undefined ? {} : { certificate: await pemOf(certificate, 'certificate') }),
@@ -98,7 +117,7 @@ export function sealed(
   { sign, encrypt }: Sealed,
   from: string,
   to: readonly string[],
-  by: Secure,
+  by: ContentSecurity,
 ): MadeContent {
   if (sign !== true && encrypt !== true) return content;
   if (!('type' in content)) {
@@ -122,7 +141,7 @@ export function unsealed(
   content: Content,
   originator: string,
   recipients: readonly string[],
-  by: Secure,
+  by: ContentSecurity,
 ): OpenedContent {
   if (content.kind !== 'part') return { content, signed: undefined, encrypted: false };
   const { entity, signed, encrypted } = by.open(content, originator, recipients);
@@ -136,6 +155,6 @@ export function unsealed(
 }
 
 /** Content that was opened was not taken: it may come again. */
-export function forgotten(content: Content, by: Secure): void {
+export function forgotten(content: Content, by: ContentSecurity): void {
   if (content.kind === 'part') by.forget(content);
 }

@@ -6,12 +6,12 @@ import { RemoteProtocolError } from '../errors.js';
 import { parseAddress } from '../imxp/address.js';
 import type { Form } from '../imxp/vocabulary/form.js';
 import type { Notify, Subscribe } from '../imxp/vocabulary/presence.js';
-import type { Secure } from '../message/smime/secure.js';
 import { nothingSigned, type Signature } from '../message/smime/signature.js';
 import { decodedBody, parseEntity } from '../mime/entity.js';
 import { parseXml } from '../xml/parse.js';
 import { escapeAttribute } from '../xml/write.js';
 import { givenAddress } from './address.js';
+import type { ContentSecurity } from './secure.js';
 
 const NAMESPACE = 'urn:x-imxp:subscriber-proof';
 /** How far the clocks of a subscriber and a watcher may differ. */
@@ -37,11 +37,11 @@ export interface NotifyContext {
 const UNREADABLE = nothingSigned('altered');
 
 export class SignedSubscribes {
-  readonly #secure: Secure;
+  readonly #secure: ContentSecurity;
   /** When the newest statement was signed, by publisher and subscriber. */
   readonly #newest = new Map<string, number>();
 
-  constructor(secure: Secure) {
+  constructor(secure: ContentSecurity) {
     this.#secure = secure;
   }
 

@@ -96,6 +96,21 @@ describe('endpoint: certificates', () => {
     ]);
   });
 
+  it('does without: what arrives stays as it is, and nothing that is to be protected is sent', async () => {
+    const phone = 'wilma/phone@example.com';
+    const other = await mesh.attach(phone, { secure: false });
+    const received = new Promise<Delivery>((resolve) => other.receive(resolve));
+    await fred.send({ to: phone, content: 'Yabba', sign: true });
+    const { signed, encrypted, opened, content } = await received;
+    expect([signed, encrypted, opened]).to.deep.equal([undefined, false, content]);
+    expect(content.kind === 'part' && content.type).to.equal('multipart/signed');
+    for (const how of [{ sign: true }, { encrypt: true }]) {
+      const error = await failureOf(other.send({ to: BARNEY, content: 'x', ...how }));
+      expect([error.code, error.message.includes('secure: false')]).to.deep.equal(['ARGUMENT', true]);
+    }
+    await other.close();
+  });
+
   it('answers 550 to what it cannot decrypt, whoever asks', async () => {
     wilma.receive((delivery) => void delivery.text());
     const error = await failureOf(fred.send({ to: 'wilma@example.com', content: 'Yabba', encrypt: true }));
