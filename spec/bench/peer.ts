@@ -3,6 +3,7 @@
 import { DEFAULT_LIMITS } from '../../lib/config/limits.js';
 import { parseRelayUrl, type Transport } from '../../lib/config/relay-url.js';
 import { LocalError } from '../../lib/errors.js';
+import { makeData } from '../../lib/imxp/content.js';
 import { imxpDialect } from '../../lib/imxp/dialect/imxp.js';
 import { newTransId } from '../../lib/imxp/trans-id.js';
 import { type Subscribe, writePresenceOperation } from '../../lib/imxp/vocabulary/presence.js';
@@ -137,23 +138,9 @@ export function subscribing(subscriber: string, publisher: string, transID: numb
   });
 }
 
-/** A Data from one address to another with so many octets of text. */
-export function dataOf(from: string, to: string, octets: number): Buffer {
-  const content = Buffer.alloc(octets, 'yabba dabba doo ');
-  const head = [
-    'Content-Type: multipart/related; boundary="=_b"; start="<1@example.com>"; type="text/xml"',
-    '',
-    '--=_b',
-    'Content-Type: text/xml',
-    'Content-ID: <1@example.com>',
-    '',
-    `<data originator='${from}' content='cid:2@example.com'><recipient identity='${to}' /></data>`,
-    '--=_b',
-    'Content-Type: text/plain; charset=UTF-8',
-    'Content-Transfer-Encoding: binary',
-    'Content-ID: <2@example.com>',
-    '',
-    '',
-  ].join('\r\n');
-  return Buffer.concat([Buffer.from(head), content, Buffer.from('\r\n--=_b--\r\n')]);
+/** A Data from one address to another with so many octets of text, as the library writes it. */
+export function dataOf(from: string, to: string, octets: number): Payload {
+  const content = { type: 'text/plain; charset=UTF-8', body: Buffer.alloc(octets, 'yabba dabba doo ') };
+  const data = makeData({ originator: from, recipients: [to], content });
+  return data.source?.payload ?? dialect.encodeData(data);
 }

@@ -18,7 +18,7 @@ function parse(octets: Buffer | string, limits?: MimeLimits): Multipart {
 const head = 'Content-Type: multipart/related; boundary=B; start="<one@example.com>"; type="text/xml"\r\n\r\n';
 const one = 'Content-Type: text/xml\r\nContent-ID: <one@example.com>\r\n\r\n<data/>';
 const two = 'Content-ID: <two@example.com>\r\n\r\nhello';
-const bodies = (found: Multipart) => found.parts.map((part) => part.body.toString('latin1'));
+const bodiesIn = (found: Multipart) => found.parts.map((part) => part.body.toString('latin1'));
 
 function refusal(text: string, limits?: MimeLimits): number | undefined {
   try {
@@ -34,7 +34,7 @@ describe('mime/multipart', () => {
   it('returns parts as views with their offsets', () => {
     const octets = Buffer.from(`${head}--B\r\n${one}\r\n--B\r\n${two}\r\n--B--\r\n`);
     const found = parse(octets);
-    expect(bodies(found)).to.deep.equal(['<data/>', 'hello']);
+    expect(bodiesIn(found)).to.deep.equal(['<data/>', 'hello']);
     expect(found.root.id).to.equal('one@example.com');
     const part = found.part('two@example.com');
     expect(part?.body.buffer).to.equal(octets.buffer);
@@ -50,17 +50,17 @@ describe('mime/multipart', () => {
       `${head}preamble --B\r\n--B\r\n${one}\r\n--B\r\n${two}\r\n--B--\r\nepilogue`,
       `${head}a\r\nb\r\n--B\r\n${one}\r\n--B\r\n${two}\r\n--B--\t\r\n--B\r\nx\r\n--B--`,
     ]) {
-      expect(bodies(parse(text))).to.deep.equal(['<data/>', 'hello']);
+      expect(bodiesIn(parse(text))).to.deep.equal(['<data/>', 'hello']);
     }
   });
 
   it('keeps lines that only begin like a delimiter in the part', () => {
     const body = '--B\n--Bx\r\n--Bx\r\n--B--x\r\n --B\r\n-B\r\n';
-    expect(bodies(parse(`${head}--B\r\n${one}\r\n--B\r\n\r\n${body}\r\n--B--`))).to.deep.equal(['<data/>', body]);
+    expect(bodiesIn(parse(`${head}--B\r\n${one}\r\n--B\r\n\r\n${body}\r\n--B--`))).to.deep.equal(['<data/>', body]);
   });
 
   it('reads empty parts', () => {
-    expect(bodies(parse(`${head}--B\r\n--B\r\n\r\n--B\r\n\r\n\r\n--B\r\n${one}\r\n--B--`))).to.deep.equal([
+    expect(bodiesIn(parse(`${head}--B\r\n--B\r\n\r\n--B\r\n\r\n\r\n--B\r\n${one}\r\n--B--`))).to.deep.equal([
       '',
       '',
       '',
@@ -95,7 +95,7 @@ describe('mime/multipart', () => {
 
   it('limits parts and the headers of each', () => {
     const text = `${head}--B\r\n${one}\r\n--B\r\n${two}\r\n--B--`;
-    expect(bodies(parse(text, { parts: 2, headerOctets: 200 }))).to.have.length(2);
+    expect(bodiesIn(parse(text, { parts: 2, headerOctets: 200 }))).to.have.length(2);
     expect(refusal(text, { parts: 1, headerOctets: 200 })).to.equal(501);
     expect(
       refusal(`${head}--B\r\n${one}\r\n--B\r\nX: ${'x'.repeat(200)}\r\n\r\n\r\n--B--`, { parts: 2, headerOctets: 200 }),
@@ -120,6 +120,23 @@ describe('mime/multipart', () => {
         }
       }),
     );
+  });
+
+  it('takes a boundary of one octet that does not occur in small bodies and headers, and a random one for large bodies', () => {
+    const boundaryOf = (...bodies: readonly (string | Buffer)[]): string => {
+      const parts = bodies.map((body, index) => {
+        return { id: `p${index}@b`, type: 'a/b', headers: [{ name: 'X', value: 'a--0' }], body: Buffer.from(body) };
+      });
+      const [root = { id: 'r@b', type: 'a/b', body: Buffer.alloc(0) }, ...others] = parts;
+      const built = Buffer.concat(buildMultipart('a/b', root, others));
+      expect(bodiesIn(parse(built))).to.deep.equal(bodies.map(String));
+      return parseEntity(built).headers.mediaType()?.parameters.get('boundary') ?? '';
+    };
+    expect(boundaryOf('<data/>', 'hello')).to.equal('1');
+    expect(boundaryOf('<data/>', '\r\n--1\r\n')).to.equal('2');
+    expect(boundaryOf('--1 --2', 'x\r\n--3--')).to.equal('4');
+    expect(boundaryOf('<data/>', '--0--1--2--3--4--5--6--7--8--9')).to.match(/^[\w-]{16}$/);
+    expect(boundaryOf('<data/>', 'x'.repeat(5000))).to.match(/^[\w-]{16}$/);
   });
 
   it('builds without copying bodies', () => {
