@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { ConfigurationError, writeProblem } from '../lib/config/problem.js';
 import { MOST_WORKERS, type NodeConfig } from '../lib/config/schema.js';
 import { loadConfig } from '../lib/node/configuration.js';
+import { giveRoomForOctets } from '../lib/node/old-generation.js';
 import { startLog } from '../lib/ops/log.js';
 import { handleSignals } from '../lib/ops/signals.js';
 import { whenAborted } from '../lib/transport/abort.js';
@@ -47,6 +48,7 @@ async function relay({ config: path, workers }: RelayOptions): Promise<void> {
   starting.then(
     (node) => {
       growWhenBusy(node, every);
+      giveRoomForOctets(every);
       // Whoever supervises the process starts it again, and it waits for its turn.
       whenAborted(node.superseded, () => {
         process.exitCode = EXIT.UNAVAILABLE;

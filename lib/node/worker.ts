@@ -16,6 +16,7 @@ import type { Cluster } from '../relay/cluster.js';
 import type { DeliveryTarget } from '../relay/target.js';
 import { systemClock } from '../transport/clock.js';
 import { Node } from './node.js';
+import { giveRoomForOctets } from './old-generation.js';
 import type { ClusterParts, WorkerRole } from './role.js';
 import type { FromWorker, ToWorker, WorkerAnswer, WorkerFailure, WorkerStart } from './worker-messages.js';
 
@@ -203,6 +204,7 @@ process.on('message', (message: ToWorker) => {
   if (message.type === 'start') {
     worker = new Worker(message.start);
     live();
+    giveRoomForOctets((_ms, look) => systemClock.ticking(look));
     void worker.run();
   } else void worker?.received(message);
 });
