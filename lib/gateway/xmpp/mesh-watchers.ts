@@ -64,6 +64,8 @@ interface MeshWatch {
   waiting: AbortController | undefined;
   /** What it has answered, when it has refused. */
   refusal: Reply | undefined;
+  /** Whether the XMPP side has said anything about it since it was last asked by {@link MeshWatchers.connected}. */
+  heard: boolean;
   /** Aborted when another end was set. */
   ends: AbortController;
   gathering: boolean;
@@ -109,6 +111,8 @@ export class MeshWatchers {
       watch.until = now() + duration * 1000;
     }
     const answered = await this.#ask(watch, watch.approved || duration === 0 ? 'probe' : 'subscribe');
+    // The server may have forgotten the approval, as in `connected`.
+    if (!answered && watch.approved && duration > 0) void this.#send(watch, 'subscribe');
     const { refusal } = watch;
     if (refusal !== undefined || (!answered && duration === 0)) {
       if (refusal !== undefined || known === undefined) this.#forget(watch);
@@ -125,6 +129,7 @@ export class MeshWatchers {
     const watch = this.#table.find(to, from);
     // Presence that nobody here has asked for.
     if (watch === undefined) return;
+    watch.heard = true;
     const { resource } = from;
     switch (presence.attributes['type']) {
       case undefined:
@@ -152,16 +157,31 @@ export class MeshWatchers {
     void this.#changed(watch);
   }
 
-  /** Asks for everything again that may have changed while there was no connection. */
+  /**
+   * Asks for everything again that may have changed while there was no connection. A server that was killed may have
+   * forgotten the approval of its user, and some servers do not answer a probe then (RFC 6121 §4.3.2 has them answer
+   * `unsubscribed`): where none is answered, the approval is asked for again, which a server that knows of it confirms by
+   * itself (RFC 6121 §3.1.3).
+   */
   async connected(domain: string): Promise<void> {
     const online = this.#context.linkOf(domain)?.online;
+    if (online === undefined) return;
+    const asked: MeshWatch[] = [];
     for (const watch of this.#table) {
-      if (watch.asker.domain !== domain || this.#table.find(watch.asker, watch.asked) !== watch) continue;
+      if (watch.asker.domain !== domain || !this.#isThere(watch)) continue;
       // The next connection begins anew.
-      if (online === undefined || online.aborted) return;
+      if (online.aborted) return;
       const over = watch.until <= this.#context.now();
       this.#endAt(watch);
-      if (!over) await this.#send(watch, watch.approved ? 'probe' : 'subscribe');
+      if (over) continue;
+      watch.heard = false;
+      await this.#send(watch, watch.approved ? 'probe' : 'subscribe');
+      asked.push(watch);
+    }
+    await this.#context.wait(this.#options.answerTimeoutMs, AbortSignal.any([online, this.#context.leaving]));
+    for (const watch of asked) {
+      if (online.aborted || this.#context.leaving.aborted) return;
+      if (this.#isThere(watch) && watch.approved && !watch.heard) await this.#send(watch, 'subscribe');
     }
   }
 
@@ -195,6 +215,7 @@ export class MeshWatchers {
       resources: new Map(),
       waiting: undefined,
       refusal: undefined,
+      heard: false,
       ends: new AbortController(),
       gathering: false,
     };
@@ -259,6 +280,10 @@ export class MeshWatchers {
     const presence = presenceOfResources(addressOfUri(target), asked, resources);
     const operation: NotifyOperation = { type: 'notify', watcher, target, transID: newCpimId(), presence, ...ended };
     this.#context.gateway().notify(operation);
+  }
+
+  #isThere(watch: MeshWatch): boolean {
+    return this.#table.find(watch.asker, watch.asked) === watch;
   }
 
   #send(watch: MeshWatch, type: 'probe' | 'subscribe' | 'unsubscribe'): Promise<void> {

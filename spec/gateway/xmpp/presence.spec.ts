@@ -190,6 +190,31 @@ describe('a user of the mesh who watches an XMPP user', () => {
     expect(sent()).to.deep.equal(['probe']);
   });
 
+  it('asks a server again that has forgotten the approval and does not answer the probe', async () => {
+    const { presence, says, sent, mesh, clock } = build();
+    const asked = presence.subscribe(subscribe());
+    await says('subscribed');
+    await says(undefined);
+    await asked;
+    sent();
+    presence.connected('example.com');
+    await says('unavailable');
+    await clock.pass(PRESENCE.answerTimeoutMs);
+    expect(sent(), 'answered').to.deep.equal(['probe']);
+    presence.disconnected('example.com');
+    presence.connected('example.com');
+    await clock.pass(PRESENCE.answerTimeoutMs);
+    expect(sent(), 'not answered').to.deep.equal(['probe', 'subscribe']);
+    const renewed = presence.subscribe(subscribe({ subscriptID: 'two' }));
+    await clock.pass(PRESENCE.answerTimeoutMs);
+    expect((await renewed).status).to.equal('success');
+    expect(sent(), 'renewed').to.deep.equal(['probe', 'subscribe']);
+    await says('subscribed');
+    await says(undefined);
+    await clock.pass(100);
+    expect(shown(mesh.told).at(-1)).to.deep.equal(['open', 'open']);
+  });
+
   it('shows a long status up to a whole character', async () => {
     const { presence, says, clock, mesh } = build();
     const asked = presence.subscribe(subscribe());
