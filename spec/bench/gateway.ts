@@ -2,15 +2,12 @@
  * The gateway to XMPP: how many messages a second go either way, and what each costs the gateway, the XMPP server and the
  * relay in CPU time, beside the floor: the same messages and receipts between two components of the server.
  */
-import { mkdir } from 'node:fs/promises';
-import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { ComponentLink } from '../../lib/gateway/xmpp/component.js';
 import { childOf, stanza, type XmppElement, xmppElement } from '../../lib/gateway/xmpp/element.js';
 import { pause } from '../../lib/transport/backoff.js';
-import { COMPONENT_DOMAIN, COMPONENT_SECRET, prosody, type XmppServer } from '../interop/xmpp-peers.js';
+import { atServer, COMPONENT_DOMAIN, COMPONENT_SECRET, prosody, type XmppServer } from '../interop/xmpp-peers.js';
 import { missingPackages } from '../support/debian.js';
-import { freePort } from '../support/free-port.js';
-import { lonely, Workshop } from '../support/node-process.js';
+import { GatewayStage } from '../support/gateway-stage.js';
 import { cpuSeconds, median, seconds } from './measure.js';
 
 export interface GatewayResult {
@@ -25,7 +22,6 @@ export interface GatewayResult {
 const MESH_DOMAIN = 'xmpp.example';
 const PEER_DOMAIN = 'peer.example';
 const FLOOR_DOMAIN = 'floor.example';
-const GATEWAY = `imxp=gateway@${MESH_DOMAIN}`;
 const FRED = `fred@${COMPONENT_DOMAIN}`;
 const RECEIPTS = 'urn:xmpp:receipts';
 const NAMESPACE = 'jabber:component:accept';
@@ -95,37 +91,26 @@ export async function gateway(count: number, say: (text: string) => void): Promi
     say(`  SKIPPED, nothing was measured with Prosody: ${missing}`);
     return [];
   }
-  const workshop = await Workshop.open();
+  const stage = await GatewayStage.open({
+    domains: [COMPONENT_DOMAIN],
+    served: [MESH_DOMAIN],
+    users: [FRED],
+    secret: COMPONENT_SECRET,
+  });
   let server: XmppServer | undefined;
   const closing: (() => Promise<unknown>)[] = [];
   try {
-    await mkdir(workshop.path('server'));
-    server = await prosody(workshop.path('server'), [COMPONENT_DOMAIN, PEER_DOMAIN, FLOOR_DOMAIN]);
+    server = await prosody(await stage.directory('server'), [COMPONENT_DOMAIN, PEER_DOMAIN, FLOOR_DOMAIN]);
     await server.start();
-    const relay = await workshop.node(
-      'relay',
-      lonely({ domains: [COMPONENT_DOMAIN, MESH_DOMAIN], policy: { gateways: { [MESH_DOMAIN]: GATEWAY } } }),
-      await freePort(),
-    );
-    await workshop.account(relay, FRED, 'rock');
-    await workshop.account(relay, GATEWAY, 'pit');
-    await relay.start();
-    const url = `tcp://127.0.0.1:${relay.port}`;
-    await workshop.file('password', 'pit\n');
-    await workshop.file('secret', `${COMPONENT_SECRET}\n`);
-    const config = {
-      mesh: { address: GATEWAY, passwordFile: 'password', relay: url },
-      xmpp: { port: server.componentPort, components: [{ domain: COMPONENT_DOMAIN, secretFile: 'secret' }] },
+    const running = await stage.gateway('xmpp', MESH_DOMAIN, {
+      xmpp: atServer(server),
       domains: [{ mesh: MESH_DOMAIN, xmpp: PEER_DOMAIN }],
-    };
-    await workshop.file('gateway.json', JSON.stringify(config));
-    const running = workshop.command(['gateway', 'xmpp', '--config', 'gateway.json']);
-    await running.seen((output) => (output.includes('"ready"') ? true : undefined), 'ready', 60_000);
+    });
     const peer = await Acknowledging.start(PEER_DOMAIN, server.componentPort);
     closing.push(() => peer.close());
     const floor = await Acknowledging.start(FLOOR_DOMAIN, server.componentPort);
     closing.push(() => floor.close());
-    const fred = await Endpoint.connect({ address: FRED, relay: url, password: 'rock' });
+    const fred = await stage.connect(FRED);
     closing.push(() => fred.close());
     fred.receive(() => {});
     let number = 0;
@@ -138,7 +123,7 @@ export async function gateway(count: number, say: (text: string) => void): Promi
       'mesh to XMPP, receipt to ok': () => fred.send({ to: `romeo@${MESH_DOMAIN}`, content: TEXT }),
       'XMPP to mesh, ok to receipt': () => peer.send(`romeo@${PEER_DOMAIN}`, FRED, id()),
     };
-    const pids = [running.pid ?? 0, server.pid ?? 0, relay.command.pid ?? 0];
+    const pids = [running.pid ?? 0, server.pid ?? 0, stage.relay.command.pid ?? 0];
     const used = (): number[] => pids.map(cpuSeconds);
     const rounds = new Map<string, number[][]>(Object.keys(ways).map((what) => [what, []]));
     for (let round = -1; round < ROUNDS; round += 1)
@@ -161,7 +146,7 @@ export async function gateway(count: number, say: (text: string) => void): Promi
     });
   } finally {
     for (const close of closing.reverse()) await close();
-    await workshop.close();
+    await stage.close();
     await server?.stop();
   }
 }

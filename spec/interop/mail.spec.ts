@@ -2,27 +2,21 @@
  * The gateway to mail with a mail server of Debian (aiosmtpd) and a raw client of LMTP, which share no code with it. Where
  * aiosmtpd cannot be installed, the specs are skipped, aloud. `IMXP_INTEROP=off` skips without installing anything.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { parseConfig } from '../../lib/config/parse.js';
-import type { Delivery } from '../../lib/endpoint/delivery.js';
-import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import type { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { EXTENSION_NAMESPACE } from '../../lib/message/field.js';
 import { fromMail } from '../../lib/message/rfc822/convert.js';
-import { type Node, startNode } from '../../lib/node/node.js';
-import { INSTALL_TIMEOUT_MS, missingPackages } from '../support/debian.js';
+import { INSTALL_TIMEOUT_MS, lacksPeer } from '../support/debian.js';
 import { freePort } from '../support/free-port.js';
-import { Command } from '../support/node-process.js';
+import { GatewayStage, Inbox } from '../support/gateway-stage.js';
+import type { Command } from '../support/node-process.js';
 import { within } from '../support/within.js';
 import { LineProcess } from './peer-process.js';
 
 const USERS = 'example.com';
 const MESH_DOMAIN = 'mail.example';
 const MAIL_DOMAIN = 'slate.example';
-const GATEWAY = `imxp=gateway@${MESH_DOMAIN}`;
 const FRED = `fred@${USERS}`;
 const JOE = `joe@${MESH_DOMAIN}`;
 const OCTETS = 100_000;
@@ -34,18 +28,16 @@ type Facts = Readonly<Record<string, string>>;
 
 describe('the gateway to mail with aiosmtpd', function () {
   this.timeout(120_000);
-  let directory = '';
+  let stage: GatewayStage | undefined;
   let peer: LineProcess | undefined;
   let smtpPort = 0;
   let lmtpPort = 0;
-  let node: Node | undefined;
   let gateway: Command | undefined;
   let fred: Endpoint;
   let number = 0;
   const seen: Facts[] = [];
   const heard: (() => void)[] = [];
-  const arrived: Delivery[] = [];
-  let tell = (): void => {};
+  let inbox: Inbox;
 
   async function event(fits: (facts: Facts) => boolean, what: string): Promise<Facts> {
     const found = async (): Promise<Facts> => {
@@ -87,19 +79,6 @@ describe('the gateway to mail with aiosmtpd', function () {
     await event((facts) => facts['id'] === id, 'the end of the connection');
   }
 
-  async function delivered(): Promise<Delivery> {
-    const next = async (): Promise<Delivery> => {
-      for (;;) {
-        const delivery = arrived.shift();
-        if (delivery !== undefined) return delivery;
-        await new Promise<void>((resolve) => {
-          tell = resolve;
-        });
-      }
-    };
-    return await within(ANSWER_MS, next(), () => `a message for fred; the gateway: ${gateway?.output}`);
-  }
-
   async function startPeer(): Promise<void> {
     const script = fileURLToPath(new URL('mail-peer.py', import.meta.url));
     peer = new LineProcess('/usr/bin/python3', [script, String(smtpPort)]);
@@ -109,52 +88,25 @@ describe('the gateway to mail with aiosmtpd', function () {
 
   before(async function () {
     this.timeout(INSTALL_TIMEOUT_MS);
-    const off = process.env['IMXP_INTEROP'] === 'off';
-    const missing = off ? 'IMXP_INTEROP=off' : missingPackages(['python3-aiosmtpd']);
-    if (missing !== undefined) {
-      console.log(`      SKIPPED, nothing was tried with aiosmtpd: ${missing}`);
-      return this.skip();
-    }
-    directory = await mkdtemp(join(tmpdir(), 'imxp-mail-'));
+    if (lacksPeer('aiosmtpd', ['python3-aiosmtpd'])) return this.skip();
     [smtpPort, lmtpPort] = [await freePort(), await freePort()];
     await startPeer();
-    node = await startNode(
-      parseConfig({
-        domains: [USERS, MESH_DOMAIN],
-        listen: [{ port: 0 }],
-        store: { type: 'memory' },
-        mesh: { dns: { enabled: false } },
-        policy: { gateways: { [MESH_DOMAIN]: GATEWAY } },
-      }),
-    );
-    const relay = `tcp://127.0.0.1:${node.listening[0]?.port}`;
-    await node.addAccount(FRED, 'rock');
-    await node.addAccount(GATEWAY, 'pit');
-    await writeFile(join(directory, 'password'), 'pit\n', { mode: 0o600 });
-    const config = {
-      mesh: { address: GATEWAY, passwordFile: 'password', relay },
+    stage = await GatewayStage.open({ domains: [USERS], served: [MESH_DOMAIN], users: [FRED] });
+    gateway = await stage.gateway('mail', MESH_DOMAIN, {
       listen: { port: lmtpPort },
       smtp: { port: smtpPort },
       users: [{ mesh: USERS, mail: USERS }],
       domains: [{ mesh: MESH_DOMAIN, mail: MAIL_DOMAIN }],
       messages: { octets: OCTETS },
-    };
-    await writeFile(join(directory, 'mail.json'), JSON.stringify(config));
-    gateway = new Command(['gateway', 'mail', '--config', 'mail.json'], directory);
-    await gateway.seen((output) => (output.includes('"ready"') ? true : undefined), 'ready', 60_000);
-    fred = await Endpoint.connect({ address: FRED, relay, password: 'rock' });
-    fred.receive((delivery) => {
-      arrived.push(delivery);
-      tell();
     });
+    fred = await stage.connect(FRED);
+    inbox = new Inbox(fred);
   });
 
   after(async () => {
     await fred?.close();
-    if (gateway !== undefined && !gateway.ended) await gateway.kill();
-    await node?.stop();
+    await stage?.close();
     peer?.stop();
-    if (directory !== '') await rm(directory, { recursive: true, force: true });
   });
 
   it('brings a message to mail, and answers ok when the server has taken it', async () => {
@@ -181,7 +133,7 @@ describe('the gateway to mail with aiosmtpd', function () {
         'Content-Transfer-Encoding: base64\n\nSGVsbG8g8J+Osw==\n',
     );
     expect(replies[2]).to.match(/^250 /);
-    const { originator, message } = await delivered();
+    const { originator, message } = await inbox.next(() => gateway?.output ?? '');
     expect(originator).to.equal(JOE);
     expect([message?.subject, message?.text]).to.deep.equal(['Um acht? \u00fc', 'Hello \u{1f3b3}']);
     expect(message?.from).to.deep.include({ phrase: 'Joe', uri: `im:${JOE}` });
@@ -204,7 +156,7 @@ describe('the gateway to mail with aiosmtpd', function () {
     const replies = await mail('From: joe@slate.example\n\nx\n', { to: [FRED, `nobody@${USERS}`] });
     expect(replies.slice(-2)[0]).to.match(/^250 2\.1\.5 /);
     expect(replies.slice(-1)[0]).to.match(/^550 5\.1\.1 /);
-    expect((await delivered()).originator).to.equal(JOE);
+    expect((await inbox.next(() => gateway?.output ?? '')).originator).to.equal(JOE);
   });
 
   it('is no open relay: it takes mail only for users of the mesh, from senders of whom the mesh has an address', async () => {
@@ -220,7 +172,7 @@ describe('the gateway to mail with aiosmtpd', function () {
     expect((await mail('From: joe@slate.example\nX-IMXP-Gateway: mail:EXAMPLE.com\n\nx\n'))[2]).to.match(/^550 /);
     const received = 'Received: from a.example by b.example; Mon, 30 Nov 2026 12:00:00 +0000\n'.repeat(101);
     expect((await mail(`${received}From: joe@slate.example\n\nx\n`))[2]).to.match(/^550 .*too many/);
-    expect(arrived).to.deep.equal([]);
+    expect(inbox.waiting).to.equal(0);
   });
 
   it('lets nobody put headers into a mail', async () => {
@@ -282,7 +234,7 @@ describe('the gateway to mail with aiosmtpd', function () {
       '',
     ].join('\n');
     expect((await mail(report, { from: '' }))[2]).to.match(/^250 /);
-    const { originator, message } = await delivered();
+    const { originator, message } = await inbox.next(() => gateway?.output ?? '');
     expect(originator).to.equal(JOE);
     expect(message?.text).to.equal('Your mail to joe@slate.example failed: 5.2.2 552 mailbox is full.');
     expect(message?.first('in-reply-to')).to.equal('<abc@example.com>');
@@ -290,7 +242,7 @@ describe('the gateway to mail with aiosmtpd', function () {
     expect((await mail('From: joe@slate.example\nAuto-Submitted: auto-replied\n\naway\n', { from: '' }))[2]).to.match(
       /^250 /,
     );
-    const automatic = await delivered();
+    const automatic = await inbox.next(() => gateway?.output ?? '');
     expect(automatic.originator).to.equal(`mailer-daemon@${MESH_DOMAIN}`);
     expect(automatic.message?.fields.find(({ name }) => name === 'auto-submitted')?.value).to.equal('auto-replied');
   });
@@ -316,11 +268,11 @@ describe('the gateway to mail with aiosmtpd', function () {
       mail(`From: joe@slate.example\n\n${long}\n`),
     ];
     expect((await mail('From: joe@slate.example\n\ncalm\n'))[2]).to.match(/^250 /);
-    expect((await delivered()).message?.text?.trim()).to.equal('calm');
+    expect((await inbox.next(() => gateway?.output ?? '')).message?.text?.trim()).to.equal('calm');
     for (const replies of await Promise.all(mails)) expect(replies.at(-1)).to.match(/^5\d\d /);
     await Promise.all(sent);
     expect((await mail('From: joe@slate.example\n\nafter\n'))[2]).to.match(/^250 /);
-    expect((await delivered()).message?.text?.trim()).to.equal('after');
+    expect((await inbox.next(() => gateway?.output ?? '')).message?.text?.trim()).to.equal('after');
     expect(gateway?.output).not.to.match(/"level":(?:50|60)/);
   });
 

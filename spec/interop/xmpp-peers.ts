@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PresenceUpdate } from '../../lib/endpoint/presence-info.js';
 import { freePort } from '../support/free-port.js';
+import { SECRET_FILE } from '../support/gateway-stage.js';
 import { within } from '../support/within.js';
 import { LineProcess } from './peer-process.js';
 
@@ -19,16 +20,28 @@ export const XMPP_PASSWORD = 'balcony';
 
 const PYTHON = '/usr/bin/python3';
 const START_MS = 300_000;
+/** The log of Mnesia is written after two seconds. */
+const MNESIA_MS = 5000;
 /** A client that says nothing for that long. */
 const QUIET_MS = 600_000;
 
 export interface XmppServer {
   readonly clientPort: number;
   readonly componentPort: number;
+  /** Time after which it has written what its users have changed; a kill before that loses it. */
+  readonly writesAfterMs: number;
   /** Of its process, while it runs. */
   readonly pid: number | undefined;
   start(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** How a gateway is configured to be components of a server. */
+export function atServer(
+  { componentPort }: XmppServer,
+  components: readonly { readonly domain: string; readonly mesh?: string }[] = [{ domain: COMPONENT_DOMAIN }],
+): object {
+  return { port: componentPort, components: components.map((one) => ({ ...one, secretFile: SECRET_FILE })) };
 }
 
 /** Prosody, with its data in a directory, and with components that have one secret. */
@@ -65,7 +78,7 @@ export async function prosody(
   );
   const start = () => new LineProcess('prosody', ['--config', config, '-F']);
   const ready = (line: string) => line.includes("'component' on") && line.includes(String(componentPort));
-  return served({ clientPort, componentPort }, 'Prosody', start, ready);
+  return served({ clientPort, componentPort, writesAfterMs: 0 }, 'Prosody', start, ready);
 }
 
 /** ejabberd, with its data in a directory, and as a node of Erlang that no other can reach. */
@@ -108,19 +121,24 @@ export async function ejabberd(directory: string): Promise<XmppServer> {
   const args = ['-noinput', '-mnesia', 'dir', `"${directory}/mnesia"`, '-s', 'ejabberd'];
   const start = () =>
     new LineProcess('erl', [...args, '-eval', `${register}, io:format("~nready for clients~n").`], environment);
-  return served({ clientPort, componentPort }, 'ejabberd', start, (line) => line === 'ready for clients');
+  return served(
+    { clientPort, componentPort, writesAfterMs: MNESIA_MS },
+    'ejabberd',
+    start,
+    (line) => line === 'ready for clients',
+  );
 }
 
 /** A server that is started and killed. */
 function served(
-  ports: Pick<XmppServer, 'clientPort' | 'componentPort'>,
+  facts: Pick<XmppServer, 'clientPort' | 'componentPort' | 'writesAfterMs'>,
   name: string,
   make: () => LineProcess,
   isReady: (line: string) => boolean,
 ): XmppServer {
   let running: LineProcess | undefined;
   return {
-    ...ports,
+    ...facts,
     get pid() {
       return running?.pid;
     },

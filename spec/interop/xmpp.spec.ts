@@ -2,19 +2,15 @@
  * The gateway to XMPP with XMPP servers and a client of Debian on loopback. Where they cannot be installed, the specs are
  * skipped, aloud. A skipped run is not a pass. `IMXP_INTEROP=off` skips without installing anything.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect } from 'chai';
-import { parseConfig } from '../../lib/config/parse.js';
-import type { Delivery } from '../../lib/endpoint/delivery.js';
-import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import type { Endpoint } from '../../lib/endpoint/endpoint.js';
 import type { PresenceInfo } from '../../lib/endpoint/presence-info.js';
-import { type Node, startNode } from '../../lib/node/node.js';
-import { INSTALL_TIMEOUT_MS, missingPackages } from '../support/debian.js';
-import { Command } from '../support/node-process.js';
+import { INSTALL_TIMEOUT_MS, lacksPeer } from '../support/debian.js';
+import { GatewayStage, Inbox } from '../support/gateway-stage.js';
+import type { Command } from '../support/node-process.js';
 import { within } from '../support/within.js';
 import {
+  atServer,
   COMPONENT_DOMAIN,
   COMPONENT_SECRET,
   ejabberd,
@@ -28,7 +24,6 @@ import {
 const MESH_DOMAIN = 'xmpp.example';
 /** More than one XMPP user may have without an answer (messages.outstandingPerUser). */
 const FLOOD = 200;
-const GATEWAY = `imxp=gateway@${MESH_DOMAIN}`;
 const FRED = `fred@${COMPONENT_DOMAIN}`;
 const ROMEO = `romeo@${MESH_DOMAIN}`;
 
@@ -41,83 +36,46 @@ const SERVERS: readonly { name: string; packages: readonly string[]; make(direct
 for (const { name, packages, make } of SERVERS) {
   describe(`the gateway to XMPP with ${name} and slixmpp`, function () {
     this.timeout(420_000);
-    let directory = '';
-    let server: XmppServer;
-    let node: Node;
+    let stage: GatewayStage | undefined;
+    let server: XmppServer | undefined;
     let gateway: Command;
     let fred: Endpoint;
     let romeo: XmppClient;
-    const arrived: Delivery[] = [];
-    let tell = (): void => {};
+    let inbox: Inbox;
 
-    /** The next message for fred. */
-    async function delivered(): Promise<Delivery> {
-      const next = async (): Promise<Delivery> => {
-        for (;;) {
-          const delivery = arrived.shift();
-          if (delivery !== undefined) return delivery;
-          await new Promise<void>((resolve) => {
-            tell = resolve;
-          });
-        }
-      };
-      return await within(15_000, next(), 'a message for fred');
-    }
+    const login = async (user: string): Promise<XmppClient> => {
+      const client = new XmppClient(user, server?.clientPort ?? 0);
+      await client.event({ event: 'ready' });
+      return client;
+    };
 
     before(async function () {
       this.timeout(INSTALL_TIMEOUT_MS);
-      const missing = process.env['IMXP_INTEROP'] === 'off' ? 'IMXP_INTEROP=off' : missingPackages(packages);
-      if (missing !== undefined) {
-        console.log(`      SKIPPED, nothing was tried with ${name}: ${missing}`);
-        return this.skip();
-      }
-      directory = await mkdtemp(join(tmpdir(), 'imxp-xmpp-'));
-      await mkdir(join(directory, 'server'));
-      server = await make(join(directory, 'server'));
+      if (lacksPeer(name, packages)) return this.skip();
+      stage = await GatewayStage.open({
+        domains: [COMPONENT_DOMAIN],
+        served: [MESH_DOMAIN],
+        users: [FRED],
+        secret: COMPONENT_SECRET,
+      });
+      server = await make(await stage.directory('server'));
       await server.start();
-      node = await startNode(
-        parseConfig({
-          domains: [COMPONENT_DOMAIN, MESH_DOMAIN],
-          listen: [{ port: 0 }],
-          store: { type: 'memory' },
-          mesh: { dns: { enabled: false } },
-          policy: { gateways: { [MESH_DOMAIN]: GATEWAY } },
-        }),
-      );
-      const relay = `tcp://127.0.0.1:${node.listening[0]?.port}`;
-      await node.addAccount(FRED, 'rock');
-      await node.addAccount(GATEWAY, 'pit');
-      await writeFile(join(directory, 'password'), 'pit\n', { mode: 0o600 });
-      await writeFile(join(directory, 'secret'), `${COMPONENT_SECRET}\n`, { mode: 0o600 });
-      const config = {
-        mesh: { address: GATEWAY, passwordFile: 'password', relay },
-        xmpp: {
-          port: server.componentPort,
-          components: [{ domain: COMPONENT_DOMAIN, secretFile: 'secret' }],
-        },
+      gateway = await stage.gateway('xmpp', MESH_DOMAIN, {
+        xmpp: atServer(server),
         domains: [{ mesh: MESH_DOMAIN, xmpp: XMPP_DOMAIN }],
         messages: { timeoutMs: 5000 },
         presence: { retryMs: 300, answerTimeoutMs: 500 },
-      };
-      await writeFile(join(directory, 'gateway.json'), JSON.stringify(config));
-      gateway = new Command(['gateway', 'xmpp', '--config', 'gateway.json'], directory);
-      await gateway.seen((output) => (output.includes('"ready"') ? true : undefined), 'ready', 60_000);
-      fred = await Endpoint.connect({ address: FRED, relay, password: 'rock' });
-      fred.receive((delivery) => {
-        arrived.push(delivery);
-        tell();
       });
-      romeo = new XmppClient('romeo', server.clientPort);
-      await romeo.event({ event: 'ready' });
+      fred = await stage.connect(FRED);
+      inbox = new Inbox(fred);
+      romeo = await login('romeo');
     });
 
     after(async () => {
       romeo?.stop();
       await fred?.close();
-      if (gateway !== undefined && !gateway.ended) await gateway.kill();
-      await node?.stop();
+      await stage?.close();
       await server?.stop();
-      if (directory !== '') await rm(directory, { recursive: true, force: true });
     });
 
     it('brings text from the mesh to XMPP, and answers ok on the receipt', async () => {
@@ -138,7 +96,7 @@ for (const { name, packages, make } of SERVERS) {
     it('brings text from XMPP to the mesh, and gives the receipt when it was taken', async () => {
       const body = `Um acht? ${'\u00fc\u{1f3b3}'.repeat(3000)}`;
       romeo.tell({ do: 'send', to: FRED, id: 'm1', body, subject: 'Kegeln', thread: 'games', lang: 'de' });
-      const { originator, message } = await delivered();
+      const { originator, message } = await inbox.next();
       expect(originator).to.equal(ROMEO);
       expect([message?.subject, message?.text, message?.lang]).to.deep.equal(['Kegeln', body, 'de']);
       expect(message?.first('message-id')).to.equal(`<m1@${MESH_DOMAIN}>`);
@@ -198,9 +156,8 @@ for (const { name, packages, make } of SERVERS) {
     });
 
     it('answers a flood and odd stanzas one by one, and serves others meanwhile', async () => {
-      const juliet = new XmppClient('juliet', server.clientPort);
+      const juliet = await login('juliet');
       try {
-        await juliet.event({ event: 'ready' });
         const odd = [
           `<message to='${FRED}' id='o1' type='groupchat'><body>x</body></message>`,
           `<message to='nobody@${COMPONENT_DOMAIN}' id='o2' xml:lang="d'e"><body>x</body><thread>${'t'.repeat(3000)}</thread></message>`,
@@ -222,7 +179,7 @@ for (const { name, packages, make } of SERVERS) {
         const taken = answers.get('receipt') ?? 0;
         expect(taken + (answers.get('error') ?? 0)).to.equal(FLOOD);
         const texts: string[] = [];
-        for (let number = 0; number < taken + 1; number += 1) texts.push((await delivered()).message?.text ?? '');
+        for (let number = 0; number < taken + 1; number += 1) texts.push((await inbox.next()).message?.text ?? '');
         expect(texts).to.include('calm');
         expect(new Set(texts).size, 'each once').to.equal(taken + 1);
       } finally {
@@ -232,16 +189,15 @@ for (const { name, packages, make } of SERVERS) {
 
     it('connects again when the server was away, and refuses with 450 in the meantime', async () => {
       romeo.stop();
-      await server.stop();
+      await server?.stop();
       await gateway.seen((output) => (output.includes('link down') ? true : undefined), 'link down');
       const [outcome] = await fred.sendEach({ to: ROMEO, content: 'x' });
       expect(outcome).to.include({ code: 450 });
       const ups = () => gateway.output.split('link up').length;
       const before = ups();
-      await server.start();
+      await server?.start();
       await gateway.seen(() => (ups() > before ? true : undefined), 'link up', 30_000);
-      romeo = new XmppClient('romeo', server.clientPort);
-      await romeo.event({ event: 'ready' });
+      romeo = await login('romeo');
       await fred.send({ to: ROMEO, content: 'again' });
       expect(await romeo.event({ event: 'message' })).to.include({ body: 'again' });
     });

@@ -39,3 +39,16 @@ export function missingPackages(
   }
   return isThere() ? undefined : `not complete after apt-get install ${names}`;
 }
+
+/**
+ * For specs with independent peers: as {@link missingPackages}, which `IMXP_INTEROP=off` spares, and says aloud what is skipped.
+ *
+ * @param otherwise another reason why they cannot be tried
+ * @returns whether there is nothing to try
+ */
+export function lacksPeer(peer: string, packages: readonly string[], otherwise?: string): boolean {
+  const off = process.env['IMXP_INTEROP'] === 'off' ? 'IMXP_INTEROP=off' : undefined;
+  const missing = off ?? otherwise ?? missingPackages(packages);
+  if (missing !== undefined) console.log(`      SKIPPED, nothing was tried with ${peer}: ${missing}`);
+  return missing !== undefined;
+}

@@ -16,7 +16,7 @@ import { madeContent } from '../../message/write.js';
 import { mediaTypeOf } from '../../mime/entity.js';
 import { Headers } from '../../mime/headers.js';
 import type { CpimContent } from '../cpim-service.js';
-import { PASSED, passedField, passedIn } from '../passed.js';
+import { PASSED, passageOf, passedField, passedIn } from '../passed.js';
 import { oneLine } from './codes.js';
 import type { RecipientNotice } from './delivery-status.js';
 
@@ -87,7 +87,7 @@ export function mailOf({ message, passed }: OutgoingMessage, envelope: MailEnvel
     ...(has('date') ? [] : [fieldOf('date', formatTimestamp(now))]),
     ...(MESSAGE_ID.test(messageId) ? [] : [fieldOf('message-id', `<${id}@${hostname}>`)]),
     ...kept.filter(({ name }) => name !== 'message-id' || MESSAGE_ID.test(messageId)),
-    ...[...passed, marker].map((name) => extension(PASSED.toLowerCase(), oneLine(name))),
+    ...[...passed, passageOf(marker, id)].map((name) => extension(PASSED.toLowerCase(), oneLine(name))),
   ];
   const mail = toMail(new InstantMessage({ ...message, fields }));
   if (!isCarried(mail))

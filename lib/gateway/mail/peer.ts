@@ -16,7 +16,7 @@ import {
   responseTo,
   type SubscribeOperation,
 } from '../cpim-service.js';
-import { isLoop } from '../passed.js';
+import { isLoop, returnedIds } from '../passed.js';
 import { Shares } from '../shares.js';
 import type { MailAddresses } from './addresses.js';
 import type { SendMail } from './client.js';
@@ -52,7 +52,7 @@ export interface MailPeerOptions {
 
 type Outcome = Omit<CpimResponse, 'transID'>;
 
-/** A mail whose delivery is awaited. */
+/** A mail whose outcome is awaited. */
 interface Awaited {
   readonly to: string;
   told(reply: Reply | undefined): void;
@@ -125,8 +125,10 @@ export class MailPeer implements CpimService, MailAcceptance {
     let mail: Buffer;
     try {
       const message = outgoingMessage(content);
-      if ((maxForwards !== undefined && maxForwards <= 0) || isLoop(message.passed, this.#marker))
+      if ((maxForwards !== undefined && maxForwards <= 0) || isLoop(message.passed, this.#marker)) {
+        for (const earlier of returnedIds(message.passed, this.#marker)) this.#awaited.get(earlier)?.told(LOOPING);
         return outcomeOf(refused(originator, LOOPING));
+      }
       mail = mailOf(message, { from, to, originator, id, hostname, marker: this.#marker, now: now() });
     } catch (error) {
       return outcomeOf(replyFor(error));
@@ -142,17 +144,22 @@ export class MailPeer implements CpimService, MailAcceptance {
     const notify = confirmation === 'delivered';
     const known = new AbortController();
     let told: Reply | undefined = UNNOTIFIED;
-    if (notify)
+    const answered = new Promise<void>((resolve) => {
       this.#awaited.set(id, {
         to,
         told: (reply) => {
           told = reply;
           known.abort();
+          resolve();
         },
       });
+    });
     try {
-      const refusal = await send({ from, to, id, notify, eightBit: isEightBit(octets), octets });
-      if (refusal !== undefined || !notify) return outcomeOf(refusal);
+      const taken = send({ from, to, id, notify, eightBit: isEightBit(octets), octets });
+      // A message that comes back while the server still takes it: the server answers after this gateway has.
+      const refusal = await Promise.race([taken, answered]);
+      if (known.signal.aborted) return outcomeOf(told);
+      if (refusal !== undefined || !notify) return outcomeOf(refusal ?? undefined);
       await wait(timeoutMs, known.signal);
       return outcomeOf(told);
     } finally {

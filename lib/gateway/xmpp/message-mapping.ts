@@ -13,7 +13,7 @@ import { madeContent } from '../../message/write.js';
 import { mediaTypeOf } from '../../mime/entity.js';
 import { Headers } from '../../mime/headers.js';
 import type { CpimContent } from '../cpim-service.js';
-import { PASSED, passedField, passedIn } from '../passed.js';
+import { PASSED, passageOf, passedField, passedIn } from '../passed.js';
 import { childElements, childOf, dataIn, stanza, type XmppElement, xmppElement } from './element.js';
 import { type BareJid, writeJid } from './jid.js';
 
@@ -136,7 +136,7 @@ export function stanzaOfText(text: XmppText, { from, to, id, maxForwards, now }:
       HEADERS,
       {},
       maxForwards === undefined ? undefined : header(MAX_FORWARDS, String(maxForwards)),
-      ...[...passed, from.domain].map((domain) => header(PASSED, domain)),
+      ...[...passed, passageOf(from.domain, id)].map((gateway) => header(PASSED, gateway)),
     ),
   );
 }
@@ -162,7 +162,7 @@ function headersOf(message: XmppElement, wanted: string): string[] {
   return (found ?? []).map((header) => dataIn(header)?.trim() ?? '');
 }
 
-/** Gateways that a stanza has passed: the domains of their components. */
+/** Gateways that a stanza has passed: the domains of their components, and IDs. */
 export function passedBy(message: XmppElement): string[] {
   return headersOf(message, PASSED);
 }

@@ -6,7 +6,7 @@ import { ImxpError, type Reply, TransportError } from '../../errors.js';
 import { addressOfUri, uriOfAddress } from '../../message/uri.js';
 import { events } from '../../ops/events.js';
 import { type CpimResponse, type CpimService, type MessageOperation, newCpimId, responseTo } from '../cpim-service.js';
-import { isLoop } from '../passed.js';
+import { isLoop, returnedIds } from '../passed.js';
 import { Shares } from '../shares.js';
 import type { XmppAddresses } from './addresses.js';
 import { childOf, stanza, writeStanza, type XmppElement, xmppElement } from './element.js';
@@ -118,7 +118,10 @@ export class XmppMessages {
     let made: XmppElement;
     try {
       const text = xmppTextOf(operation.content);
-      if (isLoop(text.passed, from.domain)) return failed(operation, this.#refused(link, operation.source, LOOPING));
+      if (isLoop(text.passed, from.domain)) {
+        for (const earlier of returnedIds(text.passed, from.domain)) this.#awaited.get(earlier)?.told(failure(LOOPING));
+        return failed(operation, this.#refused(link, operation.source, LOOPING));
+      }
       made = stanzaOfText(text, { from, to, id, maxForwards, now: now() });
       const octets = Buffer.byteLength(writeStanza(made));
       const { stanzaOctets } = this.#options;

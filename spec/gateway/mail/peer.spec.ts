@@ -7,6 +7,7 @@ import { type CpimResponse, responseTo } from '../../../lib/gateway/cpim-service
 import { MailAddresses } from '../../../lib/gateway/mail/addresses.js';
 import type { OutgoingMail } from '../../../lib/gateway/mail/client.js';
 import { replyOfSmtp, replyOfStatus, smtpReplyOf } from '../../../lib/gateway/mail/codes.js';
+import { contentOfMail, incomingMail } from '../../../lib/gateway/mail/conversion.js';
 import { readDeliveryStatus } from '../../../lib/gateway/mail/delivery-status.js';
 import { MailPeer, type MailPeerOptions } from '../../../lib/gateway/mail/peer.js';
 import { startMailServer } from '../../../lib/gateway/mail/server.js';
@@ -136,6 +137,32 @@ describe('mail as the peer of a gateway', () => {
     expect(await message()).to.include({ status: 'failure', code: 450 });
     void message('im:joe@mail.example', 'im:wilma@example.com');
     await turn();
+  });
+
+  it('answers a mail that comes back while the server still takes it', async () => {
+    const { peer, message, sent } = stage({
+      send: async (mail) => {
+        sent.push(mail);
+        return await new Promise(() => {});
+      },
+    });
+    const first = message();
+    await turn();
+    const again = await peer.message({
+      type: 'message',
+      source: 'im:fred@example.com',
+      destination: 'im:joe@mail.example',
+      transID: 't2',
+      maxForwards: 5,
+      // As another gateway has brought it back into the mesh.
+      content: contentOfMail(
+        incomingMail(sent[0]?.octets ?? Buffer.alloc(0), () => undefined),
+        'mail:b.example',
+        'b.example',
+      ),
+    });
+    expect(again).to.include({ status: 'failure' });
+    expect(await first).to.include({ status: 'failure', code: 550 });
   });
 
   it('waits for the notification of the delivery, where that is wanted', async () => {

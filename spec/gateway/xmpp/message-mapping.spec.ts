@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { RefusedError } from '../../../lib/errors.js';
-import { isLoop } from '../../../lib/gateway/passed.js';
+import { isLoop, returnedIds } from '../../../lib/gateway/passed.js';
 import { childOf, dataIn, stanza, writeStanza, xmppElement } from '../../../lib/gateway/xmpp/element.js';
 import {
   asksForReceipt,
@@ -42,7 +42,7 @@ describe('messages through the XMPP gateway', () => {
           '<subject>Bowling</subject><body>Tonight at &lt;eight&gt;?\nBring the ball.</body><thread>games</thread>' +
           "<request xmlns='urn:xmpp:receipts'/><origin-id xmlns='urn:xmpp:sid:0' id='1@example.com'/>" +
           "<headers xmlns='http://jabber.org/protocol/shim'><header name='Max-Forwards'>7</header>" +
-          "<header name='X-IMXP-Gateway'>example.com</header></headers></message>",
+          "<header name='X-IMXP-Gateway'>example.com;id=abc</header></headers></message>",
       );
     }
   });
@@ -139,8 +139,16 @@ describe('messages through the XMPP gateway', () => {
     );
     const text = xmppTextOf(contentOfStanza(message, 'romeo@xmpp.example', 'fred@example.com', 'mesh.example', NOW));
     expect(text.passed).to.deep.equal(['other.example', 'mesh.example']);
-    expect(passedBy(stanzaOfText(text, envelope))).to.deep.equal(['other.example', 'mesh.example', 'example.com']);
+    expect(passedBy(stanzaOfText(text, envelope))).to.deep.equal([
+      'other.example',
+      'mesh.example',
+      `example.com;id=${envelope.id}`,
+    ]);
     expect(isLoop(['other.example', 'Example.com'], 'example.com')).to.equal(true);
+    expect(isLoop(['other.example', 'Example.com;id=a1'], 'example.com')).to.equal(true);
+    expect(returnedIds(['other.example;id=b2', 'Example.com;id=a1', 'example.com'], 'example.com')).to.deep.equal([
+      'a1',
+    ]);
     expect(isLoop(['other.example'], 'example.com')).to.equal(false);
     expect(
       isLoop(

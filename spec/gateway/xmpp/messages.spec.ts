@@ -6,7 +6,7 @@ import { contentOfStanza } from '../../../lib/gateway/xmpp/message-mapping.js';
 import { type XmppMessageOptions, XmppMessages } from '../../../lib/gateway/xmpp/messages.js';
 import { events, type Refused } from '../../../lib/ops/events.js';
 import { pause } from '../../../lib/transport/backoff.js';
-import { fakes } from './fakes.js';
+import { fakes, turn } from './fakes.js';
 
 const OPTIONS: XmppMessageOptions = {
   confirmation: 'receipt',
@@ -261,6 +261,20 @@ describe('messages from XMPP to the mesh', () => {
     expect(refused.map(({ reason }) => reason)).to.deep.equal(
       Array(2).fill('the message has passed through too many gateways'),
     );
+  });
+
+  it('are answered as soon as they come back to the gateway that waits for their answer', async () => {
+    const { link, messages } = build();
+    const first = messages.fromGateway(operation());
+    await turn();
+    const [made] = link.sent;
+    if (made === undefined) throw new Error('nothing was sent');
+    // The other gateway has brought it back into the mesh.
+    const content = contentOfStanza(made, 'fred@b.example', 'romeo@xmpp.example', 'b.example', 0);
+    const again = operation({ source: 'im:fred@example.com', transID: 'again', content });
+    expect(await messages.fromGateway(again)).to.include({ status: 'failure', code: 550 });
+    expect(await first).to.include({ status: 'failure', code: 550 });
+    expect(link.sent).to.have.length(1);
   });
 
   it('are ignored without a body and refused for rooms', async () => {
