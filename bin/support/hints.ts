@@ -7,6 +7,8 @@ const CHECK_PASSWORD = 'Check the address and the password (--password-file or I
 const NO_RELAY_THERE = 'Whatever listens there is not a relay: check the host and port of --relay (or IMXP_RELAY).';
 const NAME_RELAY = 'Name the relay with --relay (or IMXP_RELAY); imxp check --dns DOMAIN shows what the DNS says.';
 const UNKNOWN_RESULT = 'Whether it was delivered is not known: ask the recipient before you send it again.';
+const CHECK_XMPP_SERVER =
+  'Check that the XMPP server is running and has the component, and that xmpp.host and xmpp.port name its port for components.';
 const TRY_LATER = 'Try again later.';
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
@@ -68,7 +70,8 @@ export function hintFor(error: unknown): string | undefined {
     return error.hint ?? (error.cause === undefined ? undefined : hintFor(error.cause));
   if (error instanceof RefusedError && error.code === 'REFUSED') return refusalHint(error);
   if (error instanceof ImxpError && isForNow(error) && error.code !== 'BEEP_UNAVAILABLE') return TRY_LATER;
-  if (error instanceof ImxpError) return certificateHint(error) ?? sentHint(error) ?? HINTS[error.code];
+  if (error instanceof ImxpError)
+    return certificateHint(error) ?? componentHint(error) ?? sentHint(error) ?? HINTS[error.code];
   return fileHint(error);
 }
 
@@ -115,6 +118,12 @@ function certificateHint(error: ImxpError): string | undefined {
   }
   const reason = String(error.fields['reason']);
   return CERTIFICATE_HINTS[reason] ?? 'Check that the address and --relay belong to the same domain.';
+}
+
+/** A component's connection to its XMPP server. */
+function componentHint({ code, fields, message }: ImxpError): string | undefined {
+  if (code !== 'CONNECT_FAILED' || fields['component'] === undefined) return undefined;
+  return message.includes('not-authorized') ? undefined : CHECK_XMPP_SERVER;
 }
 
 function sentHint({ fields }: ImxpError): string | undefined {

@@ -70,6 +70,9 @@ describe('imxp chat with profanity over the gateway to XMPP', function () {
     const environment = { HOME: home, XDG_CONFIG_HOME: home, XDG_DATA_HOME: home, LC_ALL: 'C.UTF-8' };
     profanity = new Terminal(['profanity'], home, environment);
     await profanity.sees(/Profanity\. Type \/help/, LOOK_MS);
+    // By default it sends no receipts (XEP-0184), and fred would be told 451.
+    profanity.type('/receipts send on\r');
+    await profanity.sees(/receipts.*enabled/i, LOOK_MS);
     profanity.type(`/connect romeo@${XMPP_DOMAIN} server 127.0.0.1 port ${port} tls disable\r`);
     await profanity.sees(/Enter password/, LOOK_MS);
     profanity.type(`${XMPP_PASSWORD}\r`);

@@ -1,9 +1,11 @@
 /** `npm run torture`: see the help below. Exits with 1 after a violation. */
+import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { report, slopePerHour } from './report.js';
 import { type TortureResult, torture } from './torture.js';
 
 const HELP = `Usage: npm run torture -- [--minutes N] [--tls] [--soak] [--seed N]
+       npm run torture -- --gateway [--messages N]
 
 Two relays as processes on loopback and honest messages between them, each accounted for, while relays and endpoints are
 killed, connections reset and stalled, disks filled, clocks stepped, and strangers and a neighbour misbehave.
@@ -12,6 +14,9 @@ killed, connections reset and stalled, disks filled, clocks stepped, and strange
   --tls         everything under TLS
   --soak        no disturbances: the same traffic for long, memory and descriptors judged by their slope
   --seed N      repeats the choice of disturbances
+  --gateway     the gateway to XMPP instead, with Prosody and with ejabberd: the gateway, the relay and the server are killed
+                (spec/interop/xmpp-faults.spec.ts)
+  --messages N  how many go each way through the gateway; 10000 without it
 
 Examples:
   npm run torture -- --minutes 10 --tls
@@ -35,6 +40,15 @@ function growing({ samples }: TortureResult, minutes: number): string[] {
   ]);
 }
 
+/** @returns the exit code */
+function gateway(messages: number): number {
+  if (!Number.isSafeInteger(messages) || messages < 1) throw new Error('--messages takes a number');
+  const args = ['--no-install', 'mocha', '--reporter', 'spec', 'spec/interop/xmpp-faults.spec.ts'];
+  const env = { ...process.env, IMXP_XMPP_MESSAGES: String(messages) };
+  const { status } = spawnSync('npx', args, { stdio: 'inherit', env });
+  return status ?? 1;
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -42,10 +56,16 @@ async function main(): Promise<void> {
       tls: { type: 'boolean', default: false },
       soak: { type: 'boolean', default: false },
       seed: { type: 'string', default: String(Date.now() % 1_000_000_007) },
+      gateway: { type: 'boolean', default: false },
+      messages: { type: 'string', default: '10000' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return console.log(HELP);
+  if (values.gateway) {
+    process.exitCode = gateway(Number(values.messages));
+    return;
+  }
   const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
   if (!(minutes > 0) || !Number.isSafeInteger(seed)) throw new Error('--minutes and --seed take numbers');
   const { tls, soak } = values;

@@ -14,6 +14,8 @@ declare module '@xmpp/component-core' {
   export class Component extends EventEmitter {
     constructor(options: { readonly service: string; readonly domain: string });
     readonly status: string;
+    /** Milliseconds for each answer that has no other limit: 2000 at first. */
+    timeout: number;
     /** Null while there is no connection. */
     readonly socket: Socket | null;
     connect(service: string): Promise<unknown>;

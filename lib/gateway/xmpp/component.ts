@@ -157,6 +157,9 @@ export class ComponentLink implements XmppLink {
     void this.#options.wait(attemptTimeoutMs, AbortSignal.any([late.signal, online.signal])).then(() => {
       if (!late.signal.aborted && this.#online !== online) connection.socket?.destroy();
     });
+    // A busy server takes longer for the handshake than the library waits; an orderly end does not.
+    const { timeout } = connection;
+    connection.timeout = attemptTimeoutMs;
     try {
       await connection.connect(service);
       const opened = await connection.open({ domain, timeout: attemptTimeoutMs });
@@ -168,13 +171,17 @@ export class ComponentLink implements XmppLink {
       connection.socket?.destroy();
       throw new TransportError('CONNECT_FAILED', failureOf(service, domain, reason ?? cause), {
         cause: reason ?? cause,
+        fields: { component: domain },
       });
     } finally {
+      connection.timeout = timeout;
       late.abort();
     }
     if (online.signal.aborted || this.#leaving.signal.aborted) {
       connection.socket?.destroy();
-      throw new TransportError('CONNECT_FAILED', failureOf(service, domain, reason));
+      throw new TransportError('CONNECT_FAILED', failureOf(service, domain, reason), {
+        fields: { component: domain },
+      });
     }
     this.#connection = connection;
     this.#online = online;
@@ -218,7 +225,8 @@ export class ComponentLink implements XmppLink {
 }
 
 function failureOf(service: string, domain: string, cause: unknown): string {
-  const why = cause instanceof Error ? cause.message || cause.name : 'the server closed the stream';
+  const late = cause instanceof Error && cause.name === 'TimeoutError' ? 'no answer in time' : undefined;
+  const why = late ?? (cause instanceof Error ? cause.message || cause.name : 'the server closed the stream');
   const wrong = /not-authorized/.test(why) ? '; is the secret the one that the server has for this component?' : '';
   return `the XMPP server at ${service} does not take the component ${domain}: ${why}${wrong}`;
 }

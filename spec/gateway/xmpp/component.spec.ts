@@ -7,6 +7,8 @@ import { pause } from '../../../lib/transport/backoff.js';
 
 /** As deep as a stanza of 256 KiB can be, which Prosody takes from clients. */
 const LEVELS = 37_000;
+/** Longer than the library waits by itself. */
+const LATE_MS = 2500;
 
 describe('the connection of a component', () => {
   let server: Server;
@@ -49,6 +51,29 @@ describe('the connection of a component', () => {
     });
     expect(got.map(({ attributes: { id } }) => id)).to.deep.equal(['1', '2']);
     expect(depthOf(got[0]), 'what nobody reads').to.be.below(20);
+  });
+
+  it('waits for a busy server that answers the handshake late', async function () {
+    this.timeout(20_000);
+    server = createServer((socket) => play(socket, [], LATE_MS)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    link = new ComponentLink(
+      {
+        domain: 'example.com',
+        host: '127.0.0.1',
+        port: address.port,
+        secret: async () => 'secret',
+        attemptTimeoutMs: 15_000,
+        backoff: { firstMs: 10, longestMs: 100 },
+        wait: pause,
+      },
+      () => {},
+      () => {},
+    );
+    await link.start();
+    expect(link.online?.aborted).to.equal(false);
   });
 
   it('notices a server that stalls, and connects again', async () => {
@@ -103,8 +128,8 @@ function answerPings(socket: Socket): void {
   });
 }
 
-/** Accepts a component, and sends it something. */
-function play(socket: Socket, stanzas: readonly string[]): void {
+/** Accepts a component after a time, and sends it something. */
+function play(socket: Socket, stanzas: readonly string[], handshakeMs = 0): void {
   let heard = '';
   let opened = false;
   socket.on('error', () => {});
@@ -118,8 +143,8 @@ function play(socket: Socket, stanzas: readonly string[]): void {
     }
     if (heard.includes('</handshake>')) {
       heard = '';
-      socket.write('<handshake/>');
-      setTimeout(() => socket.write(stanzas.join('')), 50);
+      setTimeout(() => socket.write('<handshake/>'), handshakeMs);
+      setTimeout(() => socket.write(stanzas.join('')), handshakeMs + 50);
     }
     if (heard.includes('</stream:stream>')) socket.end('</stream:stream>');
   });
