@@ -64,7 +64,7 @@ for (const { name, make, packages, messages, short, late } of SERVERS) {
     let fred: Endpoint;
     let romeo: XmppClient;
 
-    async function startRomeo(user = 'romeo'): Promise<XmppClient> {
+    async function startClient(user: string): Promise<XmppClient> {
       const client = new XmppClient(user, server.clientPort);
       await client.event({ event: 'ready' });
       return client;
@@ -110,7 +110,7 @@ for (const { name, make, packages, messages, short, late } of SERVERS) {
         presence: { retryMs: 300, answerTimeoutMs: 500 },
       });
       fred = await stage.connect(FRED);
-      romeo = await startRomeo();
+      romeo = await startClient('romeo');
     });
 
     // What the gateway said is the first thing to look at.
@@ -125,15 +125,15 @@ for (const { name, make, packages, messages, short, late } of SERVERS) {
       await server?.stop();
     });
 
-    /** fred watches romeo, who has approved. */
-    async function watchRomeo() {
+    /** fred watches somebody, who has approved. */
+    async function watch(whom: string, client: XmppClient) {
       // The gateway may still be on its way back to the relay.
       const feed = await within(
         60_000,
-        untilDone(() => fred.presence.subscribe(ROMEO)),
+        untilDone(() => fred.presence.subscribe(whom)),
         'fred subscribes',
       );
-      romeo.tell({ do: 'presence', to: FRED, type: 'subscribed' });
+      client.tell({ do: 'presence', to: FRED, type: 'subscribed' });
       const seen = feed[Symbol.asyncIterator]();
       const until = async (word: string): Promise<PresenceInfo> => {
         for (;;) {
@@ -158,7 +158,7 @@ for (const { name, make, packages, messages, short, late } of SERVERS) {
             untilDone(() => fred.presence.publish(presenceShowing(FRED, show))),
             'fred publishes',
           );
-        const { feed, until } = await watchRomeo();
+        const { feed, until } = await watch(ROMEO, romeo);
         await fred.access.allow(ROMEO, ['presence:subscribe']);
         romeo.tell({ do: 'presence', to: FRED, type: 'subscribe' });
         await romeo.event({ event: 'subscribed' });
@@ -166,7 +166,7 @@ for (const { name, make, packages, messages, short, late } of SERVERS) {
         await until('before');
         if (what === 'XMPP server') await pause(server.writesAfterMs);
         await fault();
-        if (what === 'XMPP server') romeo = await startRomeo();
+        if (what === 'XMPP server') romeo = await startClient('romeo');
         romeo.tell({ do: 'presence', status: 'after' });
         await until('after');
         // The relay may have been away: it is published again until it is there.
@@ -179,16 +179,23 @@ for (const { name, make, packages, messages, short, late } of SERVERS) {
     }
 
     const asksAgain = async (): Promise<void> => {
-      const { feed, until } = await watchRomeo();
-      romeo.tell({ do: 'presence', status: 'before' });
-      await until('before');
-      await FAULTS['XMPP server']?.();
-      romeo = await startRomeo();
-      await romeo.event({ event: 'subscribe', sender: FRED });
-      romeo.tell({ do: 'presence', to: FRED, type: 'subscribed' });
-      romeo.tell({ do: 'presence', status: 'after' });
-      await until('after');
-      await feed.end();
+      let juliet = await startClient('juliet');
+      try {
+        const { feed, until } = await watch(`juliet@${MESH_DOMAIN}`, juliet);
+        juliet.tell({ do: 'presence', status: 'before' });
+        await until('before');
+        await FAULTS['XMPP server']?.();
+        juliet.stop();
+        juliet = await startClient('juliet');
+        await juliet.event({ event: 'subscribe', sender: FRED });
+        juliet.tell({ do: 'presence', to: FRED, type: 'subscribed' });
+        juliet.tell({ do: 'presence', status: 'after' });
+        await until('after');
+        await feed.end();
+      } finally {
+        juliet.stop();
+        romeo = await startClient('romeo');
+      }
     };
     if (late) it('asks again for an approval that the XMPP server had not written when it was killed', asksAgain);
 
@@ -252,7 +259,7 @@ for (const { name, make, packages, messages, short, late } of SERVERS) {
           // What was said on a connection that is gone is not answered.
           await hearing;
           for (const settle of waiting.values()) settle('lost');
-          romeo = await startRomeo();
+          romeo = await startClient('romeo');
           hearing = hear(romeo);
           back();
         }
@@ -284,7 +291,7 @@ for (const { name, make, packages, messages, short, late } of SERVERS) {
       const unanswered = [...fromRomeo.values()].filter((answer) => answer === 'none' || answer === 'lost').length;
       expect(unanswered, 'only what was on its way when something was killed').to.be.at.most(3 * WINDOW);
       romeo.stop();
-      romeo = await startRomeo();
+      romeo = await startClient('romeo');
     });
 
     // The server has no part in it.

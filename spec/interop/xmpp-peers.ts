@@ -22,6 +22,8 @@ const PYTHON = '/usr/bin/python3';
 const START_MS = 300_000;
 /** The log of Mnesia is written after two seconds. */
 const MNESIA_MS = 5000;
+/** On a busy machine. */
+const EVENT_MS = 60_000;
 /** A client that says nothing for that long. */
 const QUIET_MS = 600_000;
 
@@ -196,7 +198,7 @@ export class XmppClient {
       const index = this.#seen.findIndex(fits);
       const [found] = index < 0 ? [] : this.#seen.splice(index, 1);
       if (found !== undefined) return found;
-      const line = await within(15_000, this.#process.line(), () => `${what}; seen: ${this.said}`);
+      const line = await within(EVENT_MS, this.#process.line(QUIET_MS), () => `${what}; seen: ${this.said}`);
       if (line === undefined) throw new Error(`the client ended: ${this.#process.stderr}`);
       this.#seen.push(JSON.parse(line));
     }
