@@ -13,6 +13,8 @@ export interface Jid extends BareJid {
   readonly resource: string | undefined;
 }
 
+/** Resource of a user of the mesh, in messages and for a tuple without a subaddress. */
+export const PLAIN_RESOURCE = 'imxp';
 /** RFC 7622 §3.1: the longest of each of the three parts. */
 const PART_OCTETS = 1023;
 /** RFC 7622 §3.3.1, and white space and control characters. */

@@ -15,7 +15,7 @@ import { Headers } from '../../mime/headers.js';
 import type { CpimContent } from '../cpim-service.js';
 import { PASSED, passageOf, passedField, passedIn } from '../passed.js';
 import { childElements, childOf, dataIn, stanza, type XmppElement, xmppElement } from './element.js';
-import { type BareJid, writeJid } from './jid.js';
+import { type BareJid, PLAIN_RESOURCE, writeJid } from './jid.js';
 
 /** XEP-0184. */
 export const RECEIPTS = 'urn:xmpp:receipts';
@@ -115,7 +115,10 @@ function languageOf(text: string | undefined): string | undefined {
   return lang !== undefined && LANGUAGE.test(lang) ? lang : undefined;
 }
 
-/** Makes the stanza for a message, with a request for a receipt. */
+/**
+ * Makes the stanza for a message, with a request for a receipt. It is from a resource, as every message of a client is: some
+ * clients, such as profanity, acknowledge no other.
+ */
 export function stanzaOfText(text: XmppText, { from, to, id, maxForwards, now }: StanzaEnvelope): XmppElement {
   const { body, subject, thread, lang, messageId, date, passed } = text;
   const header = (name: string, value: string) => xmppElement('header', HEADERS, { name }, value);
@@ -124,7 +127,7 @@ export function stanzaOfText(text: XmppText, { from, to, id, maxForwards, now }:
   const held = date !== undefined && now - date.getTime() > HELD_MS;
   return stanza(
     'message',
-    { from: writeJid(from), to: writeJid(to), id, type: 'chat', 'xml:lang': lang },
+    { from: `${writeJid(from)}/${PLAIN_RESOURCE}`, to: writeJid(to), id, type: 'chat', 'xml:lang': lang },
     plain('subject', subject),
     plain('body', body),
     plain('thread', thread),

@@ -6,7 +6,7 @@ import { availabilityOf, type CpimPresence, type CpimTuple } from '../../message
 import { addressOfUri, uriOfAddress } from '../../message/uri.js';
 import { beginningOf } from '../../xml/write.js';
 import { childOf, dataIn, stanza, type XmppElement, xmppElement } from './element.js';
-import { type BareJid, writeJid } from './jid.js';
+import { type BareJid, PLAIN_RESOURCE, writeJid } from './jid.js';
 
 /** What an available resource says of itself (RFC 6121 §4.7.2). */
 export type ResourceState = Pick<CpimTuple, 'show' | 'note' | 'priority'>;
@@ -15,8 +15,6 @@ export type ResourceState = Pick<CpimTuple, 'show' | 'note' | 'priority'>;
 export type Resources = ReadonlyMap<string, ResourceState>;
 
 const CLIENT_NAMESPACE = 'jabber:component:accept';
-/** The resource of a user of the mesh whose tuple has no subaddress. */
-const PLAIN_RESOURCE = 'imxp';
 /** Resources of a user that are looked at; each is a stanza to everybody who watches. */
 export const RESOURCES = 32;
 /** A text for people is shorter. */

@@ -38,7 +38,7 @@ describe('messages through the XMPP gateway', () => {
       const made = madeContent(message, form, 'example.com');
       if (!('type' in made)) throw new Error('not an entity');
       expect(writeStanza(stanzaOfText(xmppTextOf({ ...made, headers: [] }), envelope)), form).to.equal(
-        "<message from='fred@example.com' to='romeo@slate.example' id='abc' type='chat' xml:lang='en-GB'>" +
+        "<message from='fred@example.com/imxp' to='romeo@slate.example' id='abc' type='chat' xml:lang='en-GB'>" +
           '<subject>Bowling</subject><body>Tonight at &lt;eight&gt;?\nBring the ball.</body><thread>games</thread>' +
           "<request xmlns='urn:xmpp:receipts'/><origin-id xmlns='urn:xmpp:sid:0' id='1@example.com'/>" +
           "<headers xmlns='http://jabber.org/protocol/shim'><header name='Max-Forwards'>7</header>" +

@@ -54,7 +54,7 @@ describe('messages from the mesh to XMPP', () => {
     link.answer = () => void messages.received(fromRomeo({}, receipt('abc')), link);
     expect(await messages.fromGateway(operation())).to.deep.equal({ transID: 'abc', status: 'success' });
     expect(link.sent.map(({ attributes: { from, to } }) => [from, to])).to.deep.equal([
-      ['fred@example.com', 'romeo@slate.example'],
+      ['fred@example.com/imxp', 'romeo@slate.example'],
     ]);
   });
 
