@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Delivery } from '../../lib/endpoint/delivery.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { freePort } from './free-port.js';
-import { type Command, type NodeProcess, Workshop } from './node-process.js';
+import { type Command, lonely, type NodeProcess, Workshop } from './node-process.js';
 import { within } from './within.js';
 
 /** Of every account. */
@@ -46,11 +46,8 @@ export class GatewayStage {
     const workshop = await Workshop.open();
     const relay = await workshop.node(
       'relay',
-      (port) => ({
+      lonely({
         domains: [...domains, ...served],
-        listen: [{ port }],
-        store: { type: 'lmdb', path: 'var' },
-        mesh: { dns: { enabled: false } },
         policy: { gateways: Object.fromEntries(served.map((domain) => [domain, gatewayAccount(domain)])) },
       }),
       await freePort(),
