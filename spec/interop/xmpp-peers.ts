@@ -12,6 +12,8 @@ import { within } from '../support/within.js';
 import { LineProcess } from './peer-process.js';
 
 export const XMPP_DOMAIN = 'slate.example';
+/** Another domain of the servers, with the same users. */
+export const OTHER_XMPP_DOMAIN = 'capulet.example';
 export const COMPONENT_DOMAIN = 'example.com';
 export const COMPONENT_SECRET = 'quarry secret';
 /** Of the accounts of the servers. */
@@ -52,10 +54,12 @@ export async function prosody(
   components: readonly string[] = [COMPONENT_DOMAIN],
 ): Promise<XmppServer> {
   const [clientPort, componentPort] = [await freePort(), await freePort()];
-  const accounts = join(directory, 'data', XMPP_DOMAIN.replaceAll('.', '%2e'), 'accounts');
-  await mkdir(accounts, { recursive: true });
-  for (const user of XMPP_USERS)
-    await writeFile(join(accounts, `${user}.dat`), `return { ["password"] = "${XMPP_PASSWORD}"; };\n`);
+  for (const domain of [XMPP_DOMAIN, OTHER_XMPP_DOMAIN]) {
+    const accounts = join(directory, 'data', domain.replaceAll('.', '%2e'), 'accounts');
+    await mkdir(accounts, { recursive: true });
+    for (const user of XMPP_USERS)
+      await writeFile(join(accounts, `${user}.dat`), `return { ["password"] = "${XMPP_PASSWORD}"; };\n`);
+  }
   const config = join(directory, 'prosody.cfg.lua');
   await writeFile(
     config,
@@ -75,6 +79,7 @@ export async function prosody(
       'allow_unencrypted_plain_auth = true',
       'c2s_require_encryption = false',
       `VirtualHost "${XMPP_DOMAIN}"`,
+      `VirtualHost "${OTHER_XMPP_DOMAIN}"`,
       ...components.flatMap((domain) => [`Component "${domain}"`, `  component_secret = "${COMPONENT_SECRET}"`]),
     ].join('\n'),
   );
@@ -97,6 +102,7 @@ export async function ejabberd(directory: string): Promise<XmppServer> {
     [
       'hosts:',
       `  - ${XMPP_DOMAIN}`,
+      `  - ${OTHER_XMPP_DOMAIN}`,
       'auth_method: internal',
       'listen:',
       ...listener(clientPort, 'ejabberd_c2s'),
@@ -119,7 +125,9 @@ export async function ejabberd(directory: string): Promise<XmppServer> {
     HOME: directory,
   };
   const users = XMPP_USERS.map((user) => `<<"${user}">>`).join(',');
-  const register = `[ejabberd_auth:try_register(U,<<"${XMPP_DOMAIN}">>,<<"${XMPP_PASSWORD}">>) || U <- [${users}]]`;
+  const domains = [XMPP_DOMAIN, OTHER_XMPP_DOMAIN].map((domain) => `<<"${domain}">>`).join(',');
+  const each = `U <- [${users}], D <- [${domains}]`;
+  const register = `[ejabberd_auth:try_register(U,D,<<"${XMPP_PASSWORD}">>) || ${each}]`;
   const args = ['-noinput', '-mnesia', 'dir', `"${directory}/mnesia"`, '-s', 'ejabberd'];
   const start = () =>
     new LineProcess('erl', [...args, '-eval', `${register}, io:format("~nready for clients~n").`], environment);
@@ -172,9 +180,9 @@ export class XmppClient {
   readonly #process: LineProcess;
   readonly #seen: XmppClientEvent[] = [];
 
-  constructor(user: string, port: number) {
+  constructor(user: string, port: number, domain = XMPP_DOMAIN) {
     const script = fileURLToPath(new URL('xmpp-client.py', import.meta.url));
-    this.#process = new LineProcess(PYTHON, [script, `${user}@${XMPP_DOMAIN}/laptop`, XMPP_PASSWORD, String(port)]);
+    this.#process = new LineProcess(PYTHON, [script, `${user}@${domain}/laptop`, XMPP_PASSWORD, String(port)]);
   }
 
   tell(command: object): void {

@@ -14,6 +14,7 @@ import {
   COMPONENT_DOMAIN,
   COMPONENT_SECRET,
   ejabberd,
+  OTHER_XMPP_DOMAIN,
   presenceShowing,
   prosody,
   XMPP_DOMAIN,
@@ -22,6 +23,8 @@ import {
 } from './xmpp-peers.js';
 
 const MESH_DOMAIN = 'xmpp.example';
+/** Of users of other XMPP domains. */
+const SOURCE_ROUTED = 'gw.example';
 /** More than one XMPP user may have without an answer (messages.outstandingPerUser). */
 const FLOOD = 200;
 const FRED = `fred@${COMPONENT_DOMAIN}`;
@@ -43,8 +46,8 @@ for (const { name, packages, make } of SERVERS) {
     let romeo: XmppClient;
     let inbox: Inbox;
 
-    const login = async (user: string): Promise<XmppClient> => {
-      const client = new XmppClient(user, server?.clientPort ?? 0);
+    const login = async (user: string, domain = XMPP_DOMAIN): Promise<XmppClient> => {
+      const client = new XmppClient(user, server?.clientPort ?? 0, domain);
       await client.event({ event: 'ready' });
       return client;
     };
@@ -55,6 +58,7 @@ for (const { name, packages, make } of SERVERS) {
       stage = await GatewayStage.open({
         domains: [COMPONENT_DOMAIN],
         served: [MESH_DOMAIN],
+        more: { [SOURCE_ROUTED]: MESH_DOMAIN },
         users: [FRED],
         secret: COMPONENT_SECRET,
       });
@@ -63,6 +67,7 @@ for (const { name, packages, make } of SERVERS) {
       gateway = await stage.gateway('xmpp', MESH_DOMAIN, {
         xmpp: atServer(server),
         domains: [{ mesh: MESH_DOMAIN, xmpp: XMPP_DOMAIN }],
+        sourceRouted: SOURCE_ROUTED,
         messages: { timeoutMs: 5000 },
         presence: { retryMs: 300, answerTimeoutMs: 500 },
       });
@@ -112,6 +117,28 @@ for (const { name, packages, make } of SERVERS) {
         sender: `nobody@${COMPONENT_DOMAIN}`,
         condition: 'item-not-found',
       });
+    });
+
+    it('knows users of other XMPP domains by source-routed names, and subaddresses by escaped ones (XEP-0106)', async () => {
+      if (stage === undefined) throw new Error('nothing runs');
+      const juliet = await login('juliet', OTHER_XMPP_DOMAIN);
+      const home = await stage.connect(`fred/home@${COMPONENT_DOMAIN}`);
+      try {
+        const homeInbox = new Inbox(home);
+        await home.send({ to: `xmpp=${OTHER_XMPP_DOMAIN}/juliet@${SOURCE_ROUTED}`, content: 'by source route' });
+        const escaped = `fred\\2fhome@${COMPONENT_DOMAIN}`;
+        expect(await juliet.event({ event: 'message' })).to.include({ body: 'by source route', sender: escaped });
+        juliet.tell({ do: 'send', to: escaped, id: 's1', body: 'and back' });
+        const { originator, message } = await homeInbox.next();
+        expect([originator, message?.text]).to.deep.equal([
+          `xmpp=${OTHER_XMPP_DOMAIN}/juliet@${SOURCE_ROUTED}`,
+          'and back',
+        ]);
+        expect(await juliet.event({ event: 'receipt', id: 's1' })).to.include({ sender: escaped });
+      } finally {
+        juliet.stop();
+        await home.close();
+      }
     });
 
     it('shows an XMPP user to a user of the mesh: approval, show and status, withdrawal', async () => {

@@ -21,6 +21,8 @@ export interface GatewayStageOptions {
   readonly domains: readonly string[];
   /** Domains that belong to a gateway each. */
   readonly served: readonly string[];
+  /** Further domains, and the served one whose gateway they belong to. */
+  readonly more?: Readonly<Record<string, string>>;
   readonly users: readonly string[];
   /** Of the components. */
   readonly secret?: string;
@@ -42,13 +44,14 @@ export class GatewayStage {
   }
 
   /** Starts the relay, with accounts for the users and the gateways. */
-  static async open({ domains, served, users, secret }: GatewayStageOptions): Promise<GatewayStage> {
+  static async open({ domains, served, more = {}, users, secret }: GatewayStageOptions): Promise<GatewayStage> {
+    const owners = new Map([...served.map((domain) => [domain, domain] as const), ...Object.entries(more)]);
     const workshop = await Workshop.open();
     const relay = await workshop.node(
       'relay',
       lonely({
-        domains: [...domains, ...served],
-        policy: { gateways: Object.fromEntries(served.map((domain) => [domain, gatewayAccount(domain)])) },
+        domains: [...domains, ...owners.keys()],
+        policy: { gateways: Object.fromEntries([...owners].map(([domain, owner]) => [domain, gatewayAccount(owner)])) },
       }),
       await freePort(),
     );
