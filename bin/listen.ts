@@ -8,6 +8,7 @@ import type { Endpoint } from '../lib/endpoint/endpoint.js';
 import { RemoteProtocolError, type Reply } from '../lib/errors.js';
 import { harmless, paint, visibleJson } from '../lib/ops/terminal.js';
 import { createWhole } from '../lib/ops/whole-file.js';
+import { Arrivals } from './support/arrivals.js';
 import { type OpenedContent, openDelivery } from './support/content.js';
 import {
   attach,
@@ -174,14 +175,17 @@ async function listen(_: string | undefined, options: ListenOptions): Promise<vo
   // Printed after the handlers are set: whoever reads it may send a signal at once.
   narrate(endpoint, endpoint.address);
   const output = new Output(options);
+  const arrivals = new Arrivals(() => endpoint.incompleteOctets);
   let taken = 0;
   try {
     for await (const delivery of endpoint) {
+      arrivals.pause();
       if (!(await understood(output, delivery))) continue;
       if (delivery.accept()) taken += 1;
       if (taken >= count) break;
     }
   } finally {
+    arrivals.end();
     await endpoint.close();
     process.off('SIGINT', leave);
     process.off('SIGTERM', leave);
@@ -217,7 +221,8 @@ export function register(command: Command): void {
   explain(command, {
     about: `For an instant message, its subject and content are shown. A message is accepted as soon as it is written; only then does
 the sender's "imxp send" finish. After a loss it reconnects; from a relay of lower preference it moves back to the preferred
-one. SIGINT and SIGTERM detach in order.
+one. SIGINT and SIGTERM detach in order. At a terminal it shows how much of a message has arrived that takes more than a second,
+and how fast; how large it will be is not known before its end.
 
 For signed or encrypted messages (S/MIME) it shows who signed them and whether the signature is valid according to the CAs
 in --trust. Messages encrypted for others are refused.`,

@@ -28,6 +28,11 @@ export class ChannelInbox {
   /** The payload of the current frame if it is a complete message. */
   #whole: Buffer | undefined;
 
+  /** Octets received of messages that are incomplete; of answers, those in whole frames. */
+  get incompleteOctets(): number {
+    return (this.#message?.octets ?? 0) + this.#answerOctets;
+  }
+
   /**
    * @returns whether the frame continues a message in progress.
    * @throws RemoteProtocolError BEEP_MESSAGE_INTERRUPTED, BEEP_KEYWORD_CHANGED, BEEP_NUL_INVALID

@@ -59,6 +59,8 @@ export interface SessionOptions {
 export interface ChannelInfo {
   /** Payload octets queued and not yet transmitted. */
   readonly unsentOctets: number;
+  /** Payload octets received of messages that are incomplete. */
+  readonly incompleteOctets: number;
   /** MSGs received and not completely answered. */
   readonly owed: number;
   /** MSGs sent or queued and not completely answered. */
@@ -323,7 +325,9 @@ export class Session implements TransmissionObserver {
 
   channelInfo(number: number): ChannelInfo | undefined {
     const channel = this.#channels.get(number);
-    return channel && { unsentOctets: channel.unsentOctets, owed: channel.owing, awaiting: channel.expecting };
+    if (channel === undefined) return undefined;
+    const { unsentOctets, inbox, owing: owed, expecting: awaiting } = channel;
+    return { unsentOctets, incompleteOctets: inbox.incompleteOctets, owed, awaiting };
   }
 
   /** Octets that the peer allows on a channel now (RFC 3081 §3.1); 0 for a closed channel. */

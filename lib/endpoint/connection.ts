@@ -58,6 +58,8 @@ export interface RelayConnection {
   further?(closed: () => void): Promise<EndpointChannel>;
   /** Octets of messages that have not been transmitted yet. */
   unsentOctets?(): number;
+  /** Octets that have arrived of messages that are incomplete. */
+  incompleteOctets?(): number;
   /** Releases the session in order. */
   release(): Promise<void>;
 }
@@ -114,7 +116,8 @@ export class RelayConnector implements Connector {
         relay: line.relay,
         preferred: preferredTo(line.relay, relays).length === 0,
         further: (closed) => this.#further(connection, closed),
-        unsentOctets: () => unsentOctets(connection),
+        unsentOctets: () => waiting(connection, 'unsentOctets'),
+        incompleteOctets: () => waiting(connection, 'incompleteOctets'),
         release: () => connection.release(),
       };
     } catch (error) {
@@ -184,9 +187,9 @@ export class RelayConnector implements Connector {
   }
 }
 
-function unsentOctets(connection: Connection): number {
+function waiting(connection: Connection, what: 'unsentOctets' | 'incompleteOctets'): number {
   let sum = 0;
-  for (const { number } of connection.channels) sum += connection.channelInfo(number)?.unsentOctets ?? 0;
+  for (const { number } of connection.channels) sum += connection.channelInfo(number)?.[what] ?? 0;
   return sum;
 }
 

@@ -270,6 +270,14 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncItera
     return this.#connection.connection?.unsentOctets?.() ?? 0;
   }
 
+  /**
+   * Octets that have arrived of messages that are incomplete: how far a large delivery has come. How large it will be is not
+   * known before its end (RFC 3080 §2.2.1.1).
+   */
+  get incompleteOctets(): number {
+    return this.#connection.connection?.incompleteOctets?.() ?? 0;
+  }
+
   /** The URL of the relay it is connected to. */
   get relay(): string | undefined {
     return this.#connection.connection?.relay;

@@ -119,7 +119,12 @@ describe('beep: memory', () => {
     const harness = new SessionHarness().ready(1);
     harness.octets('SEQ 1 0 1000000\r\n');
     harness.sent(1, 'x'.repeat(100_000));
-    expect(harness.session.channelInfo(1)).to.deep.equal({ unsentOctets: 0, owed: 0, awaiting: 1 });
+    expect(harness.session.channelInfo(1)).to.deep.equal({
+      unsentOctets: 0,
+      incompleteOctets: 0,
+      owed: 0,
+      awaiting: 1,
+    });
   });
 
   it('remembers only so many closed numbers', () => {

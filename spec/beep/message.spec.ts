@@ -209,9 +209,25 @@ describe('beep: messages', () => {
       harness.session.send(1, { kind: 'MSG', payload: Buffer.alloc(5000) });
       harness.heard();
       harness.reply('RPY', 1, 0, '12345');
-      expect(harness.session.channelInfo(1)).to.deep.equal({ unsentOctets: 909, owed: 1, awaiting: 1 });
+      expect(harness.session.channelInfo(1)).to.deep.equal({
+        unsentOctets: 909,
+        incompleteOctets: 0,
+        owed: 1,
+        awaiting: 1,
+      });
       expect(harness.session.channelInfo(3)).to.equal(undefined);
     });
+  });
+
+  it('reports how much of an incomplete message has arrived, frame by frame and within one', () => {
+    const harness = new SessionHarness().ready(1);
+    const arrived = () => harness.session.channelInfo(1)?.incompleteOctets;
+    harness.say('MSG', 1, 0, '12345', { more: true });
+    expect(arrived()).to.equal(5);
+    harness.octets('MSG 1 0 . 5 10\r\n678');
+    expect(arrived()).to.equal(8);
+    harness.octets('90abcdeEND\r\n');
+    expect(arrived()).to.equal(0);
   });
 
   describe('pre-emptive replies and limits', () => {

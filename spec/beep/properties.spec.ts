@@ -219,7 +219,12 @@ describe('beep: properties', () => {
                   side === from && channels[channel] === number ? [octets] : [],
                 ),
               );
-              expect(pair[from].channelInfo(number)).to.deep.equal({ unsentOctets: 0, owed: 0, awaiting: 0 });
+              expect(pair[from].channelInfo(number)).to.deep.equal({
+                unsentOctets: 0,
+                incompleteOctets: 0,
+                owed: 0,
+                awaiting: 0,
+              });
             }
           }
         },

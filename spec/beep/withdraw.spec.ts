@@ -70,7 +70,7 @@ describe('beep: taking back what has not left', () => {
           seen.push(...move());
           expect(seen.map((text) => Number.parseInt(text, 10))).to.deep.equal(others);
           const info = initiator.channelInfo(channel);
-          expect(info).to.deep.equal({ unsentOctets: 0, owed: 0, awaiting: 0 });
+          expect(info).to.deep.equal({ unsentOctets: 0, incompleteOctets: 0, owed: 0, awaiting: 0 });
           // RFC 3080 §2.3.1.3: close waits for acknowledgements, and none is missing
           initiator.close(channel, 200);
           expect(initiator.pending).to.equal(true);
