@@ -48,11 +48,13 @@ const WARNING_DAYS = 30;
 
 function certificateRows({ certificates }: NodeStatus): string[][] {
   const holders = { own: 'own', authority: 'trusted CA', neighbour: 'neighbour' };
-  return certificates.flatMap(({ holder, name, notAfter, days, failure }) => {
+  return certificates.flatMap(({ holder, name, notAfter, days, failure, failures = 1 }) => {
     const color = days < 0 ? 'red' : days < WARNING_DAYS ? 'yellow' : 'green';
     const text = days < 0 ? 'expired' : `${days} days`;
     const row = [`  ${name}`, holders[holder], paint(color, text.padEnd(9)), `until ${notAfter.slice(0, 10)}`];
-    return failure === undefined ? [row] : [row, ['', `not renewed: ${failure}`]];
+    return failure === undefined
+      ? [row]
+      : [row, ['', `not renewed${failures > 1 ? `, ${failures} times` : ''}: ${failure}`]];
   });
 }
 

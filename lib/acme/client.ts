@@ -18,7 +18,9 @@ export interface CertificateOrder {
   readonly accountKey: string;
   /** Host names to be in the certificate. */
   readonly names: readonly string[];
-  /** Whether the key must be an RSA key, for the cipher suites of the year 2000. */
+  /** Key of the certificate, PEM; a new one unless given. */
+  readonly key?: string;
+  /** Whether a new key must be an RSA key, for the cipher suites of the year 2000. */
   readonly rsa: boolean;
   readonly responder: ChallengeResponder;
   /** Gives the order up. */
@@ -43,7 +45,7 @@ export async function newAcmeKey(rsa = false): Promise<string> {
 
 /**
  * Orders a certificate: registers the account if the server does not know its key, proves the control of all names,
- * and obtains the certificate for a new key.
+ * and obtains the certificate.
  *
  * @throws Error of the server or of the network, in words; LocalError CONFIGURATION for files; the signal's reason
  */
@@ -77,7 +79,7 @@ function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
 }
 
 async function obtain(
-  { config, accountKey, names, rsa, responder }: CertificateOrder,
+  { config, accountKey, names, key: kept, rsa, responder }: CertificateOrder,
   agent: Agent,
 ): Promise<IssuedCertificate> {
   const acme = await import('acme-client');
@@ -97,7 +99,7 @@ async function obtain(
           },
         }),
   });
-  const [key, csr] = await acme.crypto.createCsr({ altNames: [...names] }, await newAcmeKey(rsa));
+  const [key, csr] = await acme.crypto.createCsr({ altNames: [...names] }, kept ?? (await newAcmeKey(rsa)));
   await register(client, config.agree, contact);
   const certificate = await client.auto({
     csr,

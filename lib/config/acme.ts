@@ -56,6 +56,12 @@ export const acmeSchema = (path: z.ZodType<string, string>) =>
         .describe(
           "PEM file of CAs that the ACME server's own certificate is checked with; default: Node's bundled list",
         ),
+      keepKey: z
+        .boolean()
+        .default(false)
+        .describe(
+          'whether a renewed certificate has the key of the one before, so that a TLSA record of the key stays right; default: a new key each time',
+        ),
       renewDays: z
         .int()
         .min(1)

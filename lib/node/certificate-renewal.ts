@@ -27,13 +27,19 @@ const MOST_JITTER_MS = DAY_MS / 2;
 /** Authorities count failed orders: Let's Encrypt allows five in an hour. */
 const AGAIN = { firstMs: 10 * 60_000, longestMs: DAY_MS / 2 };
 
+/** Orders of a certificate that failed one after another. */
+export interface RenewalFailure {
+  readonly reason: string;
+  readonly times: number;
+}
+
 /** One domain with a certificate by ACME. */
 interface Renewed {
   readonly backoff: Backoff;
   /** Which part of the greatest jitter applies to it. */
   readonly jitter: number;
-  /** Why the last order failed. */
-  failure: string | undefined;
+  /** Why the last order failed, and how many have since one did not. */
+  failure: RenewalFailure | undefined;
   /** No order before this time on the monotonic clock. */
   notBefore: number;
   /** Whether there is a certificate that was issued, as far as is known. */
@@ -102,7 +108,7 @@ export class CertificateRenewal {
   }
 
   /** Why the last order of a certificate for the domain failed; undefined if it did not. */
-  failureOf(domain: string): string | undefined {
+  failureOf(domain: string): RenewalFailure | undefined {
     return this.#domains.get(domain)?.failure;
   }
 
@@ -110,7 +116,7 @@ export class CertificateRenewal {
   obstacle(): string | undefined {
     for (const [domain, { issued, failure }] of this.#domains) {
       if (issued) continue;
-      const why = failure === undefined ? 'it is being ordered' : failure;
+      const why = failure === undefined ? 'it is being ordered' : failure.reason;
       return `no certificate has been issued for ${domain} yet: ${why}`;
     }
     return undefined;
@@ -142,6 +148,8 @@ export class CertificateRenewal {
     const { clock } = this.#options;
     let waitMs = LOOK_MS;
     for (const { files, names, renewed, dueMs } of await this.#survey()) {
+      // There is another configuration by now, which is looked at next.
+      if (this.#again) return 0;
       const untilMs = Math.max(dueMs - clock.wall(), renewed.notBefore - clock.now());
       if (untilMs <= 0) await this.#order(config, files, renewed, names);
       else waitMs = Math.min(waitMs, untilMs);
@@ -209,7 +217,10 @@ export class CertificateRenewal {
       const responder = await openResponder(acme, signal);
       try {
         const accountKey = await files.accountKey();
-        const issued = await orderCertificate({ config: acme, accountKey, names, rsa: legacy, responder, signal });
+        const key = acme.keepKey ? await keyOf(files, domain) : undefined;
+        const kept = key === undefined ? {} : { key };
+        const order = { config: acme, accountKey, names, rsa: legacy, responder, signal, ...kept };
+        const issued = await orderCertificate(order);
         await files.write(domain, acme.directory, issued);
       } finally {
         await responder.close();
@@ -224,17 +235,31 @@ export class CertificateRenewal {
       events.renewal.publish({ domain, state: 'issued', notAfter: new Date(leaf.validTo).toISOString() });
     } catch (error) {
       if (signal.aborted) return;
-      await this.#failed(files, renewed, domain, error);
+      await this.#failed(config, files, renewed, domain, error);
     }
   }
 
-  async #failed(files: AcmeFiles, renewed: Renewed, domain: string, error: unknown): Promise<void> {
+  async #failed(config: NodeConfig, files: AcmeFiles, renewed: Renewed, domain: string, error: unknown): Promise<void> {
     const reason = (error instanceof Error ? error.message : String(error)).trim();
     const againMs = renewed.backoff.next();
-    renewed.failure = reason;
-    renewed.notBefore = this.#options.clock.now() + againMs;
+    const known = renewed.failure !== undefined && kindOf(renewed.failure.reason) === kindOf(reason);
+    renewed.failure = { reason, times: (renewed.failure?.times ?? 0) + 1 };
+    // What a new configuration has mended meanwhile is tried at once.
+    renewed.notBefore = config === this.#config ? this.#options.clock.now() + againMs : 0;
     await files.fail(domain, reason);
     const again = new Date(this.#options.clock.wall() + againMs).toISOString();
-    events.renewal.publish({ domain, state: 'failed', reason, again });
+    // The same failure is told once: a certificate near its end is warned about each day.
+    events.renewal.publish({ domain, state: known ? 'failed again' : 'failed', reason, again });
   }
+}
+
+/** A reason without what is new in each order: tokens, and URLs with them. */
+function kindOf(reason: string): string {
+  return reason.replace(/https?:\/\/\S+|[\w-]{20,}/g, '…');
+}
+
+/** The key of the present certificate; undefined for a temporary one. */
+async function keyOf(files: AcmeFiles, domain: string): Promise<string | undefined> {
+  const { directory, key } = await files.read(domain);
+  return directory === undefined ? undefined : key;
 }

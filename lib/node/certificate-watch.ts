@@ -9,6 +9,7 @@ import { events } from '../ops/events.js';
 import type { CertificateStatus } from '../ops/status.js';
 import type { Connection } from '../transport/connection.js';
 import type { TlsServiceOptions } from '../transport/tls/service.js';
+import type { RenewalFailure } from './certificate-renewal.js';
 import { certificatesIn } from './pem-certificates.js';
 
 export interface CertificateWatchOptions {
@@ -18,7 +19,7 @@ export interface CertificateWatchOptions {
   /** The sessions that exist, in groups. */
   connections(): readonly Iterable<Connection>[];
   /** Why the renewal of the certificate of a domain failed. */
-  failureOf?(domain: string): string | undefined;
+  failureOf?(domain: string): RenewalFailure | undefined;
 }
 
 /** Warnings begin so many days before the end: time enough for an authority that people run. */
@@ -80,7 +81,8 @@ export class CertificateWatch {
         const notAfter = new Date(notAfterMs).toISOString();
         const failure = holder === 'own' ? this.#options.failureOf?.(name) : undefined;
         const days = Math.floor((notAfterMs - nowMs) / DAY_MS);
-        return { holder, name, notAfter, days, ...(failure === undefined ? {} : { failure }) };
+        const failed = failure === undefined ? {} : { failure: failure.reason, failures: failure.times };
+        return { holder, name, notAfter, days, ...failed };
       });
   }
 

@@ -213,8 +213,8 @@ export interface CertificateEnding {
 export interface CertificateRenewed {
   /** The domain that it is for. */
   readonly domain: string;
-  /** Whether it was issued, and is shown from now on. */
-  readonly state: 'issued' | 'failed';
+  /** Whether it was issued, and is shown from now on; `failed again`: for the same reason as before. */
+  readonly state: 'issued' | 'failed' | 'failed again';
   /** End of its validity, ISO 8601. */
   readonly notAfter?: string;
   /** Why it was not issued. */

@@ -211,10 +211,17 @@ export class Metrics {
       'End of the validity of a certificate, seconds since 1970',
       ['holder', 'name'],
     );
+    const failures = this.#gauge(
+      'imxp_certificate_renewal_failures',
+      'Orders of a certificate by ACME that have failed since one did not',
+      ['name'],
+    );
     this.#sample(({ certificates }) => {
       end.reset();
-      for (const { holder, name, notAfter } of certificates.slice(0, MOST_SERIES)) {
+      failures.reset();
+      for (const { holder, name, notAfter, failures: times = 0 } of certificates.slice(0, MOST_SERIES)) {
         end.set({ holder, name }, Date.parse(notAfter) / 1000);
+        if (holder === 'own') failures.set({ name }, times);
       }
     });
   }

@@ -73,6 +73,8 @@ export interface CertificateStatus {
   readonly notAfter: string;
   /** Why its renewal by ACME failed, when it did. */
   readonly failure?: string;
+  /** How many orders have failed since one did not. */
+  readonly failures?: number;
   /** Whole days that are left, negative after its end. */
   readonly days: number;
 }

@@ -1,6 +1,9 @@
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
 import { parseConfig } from '../../lib/config/parse.js';
 import type { NodeConfigInput } from '../../lib/config/schema.js';
@@ -56,9 +59,13 @@ describe('certificates by ACME, from Pebble', function () {
       '/',
     );
 
-  async function begin(acme: (pebble: Pebble) => Partial<Acme>, options: PebbleOptions = {}): Promise<Node> {
+  async function begin(
+    acme: (pebble: Pebble) => Partial<Acme>,
+    options: PebbleOptions = {},
+    more: Partial<NodeConfigInput> = {},
+  ): Promise<Node> {
     pebble = await Pebble.start(options);
-    node = await startNode(configOf(acme(pebble)));
+    node = await startNode(configOf(acme(pebble), more));
     return node;
   }
 
@@ -74,9 +81,9 @@ describe('certificates by ACME, from Pebble', function () {
   }
 
   const relayOf = (it: Node): string => `tcp://127.0.0.1:${it.listening[0]?.port}`;
-  const attached = async (it: Node): Promise<Endpoint> =>
+  const attached = async (it: Node, address = FRED): Promise<Endpoint> =>
     await Endpoint.connect({
-      address: FRED,
+      address,
       password: PASSWORD,
       relay: relayOf(it),
       tls: 'require',
@@ -224,6 +231,108 @@ fetch('${dns}/' + (action === 'add' ? 'set-txt' : 'clear-txt'), { method: 'POST'
     expect((await statusOf(here)).certificates[0]).to.not.have.property('failure');
     expect((await fetch(`${here.admin}/readyz`)).status).to.equal(200);
     expect(await readdir(path('store', 'acme'))).to.not.include('example.com.failure');
+  });
+
+  it('obtains one for a node with workers, which all show it, and renews it under their sessions', async () => {
+    const issued = next('issued');
+    const here = await begin(overHttp, { validitySeconds: 40 }, { workers: 2 });
+    await here.addAccount(FRED, PASSWORD);
+    await issued;
+    const renewed = next('issued');
+    // Connections go to the workers in turn; each has to show a certificate of the authority that is valid now.
+    const everybody = async (): Promise<void> => {
+      for (let count = 0; count < 4; count += 1) await (await attached(here, `fred/${count}@example.com`)).close();
+    };
+    await everybody();
+    const staying = await attached(here);
+    staying.receive(() => {});
+    let lost = 0;
+    staying.on('disconnect', () => {
+      lost += 1;
+    });
+    const before = await leaf();
+    await renewed;
+    const now = await leaf();
+    expect(now.serialNumber).to.not.equal(before.serialNumber);
+    const { certificates, workers = [] } = await statusOf(here);
+    expect(workers.length).to.equal(2);
+    expect(Date.parse(certificates[0]?.notAfter ?? '')).to.equal(Date.parse(now.validTo));
+    await setTimeout(Math.max(0, Date.parse(before.validTo) + 1000 - Date.now()));
+    await everybody();
+    await staying.send({ to: FRED, content: 'still here' });
+    expect(lost).to.equal(0);
+    await staying.close();
+  });
+
+  it('obtains one through a web server of the domain, and leaves nothing in its directory', async () => {
+    const asked: string[] = [];
+    const root = path('www');
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      readFile(join(root, request.url ?? '')).then(
+        (octets) => response.end(octets),
+        () => response.writeHead(404).end(),
+      );
+    });
+    silences.push(() => void server.close());
+    const issued = next('issued');
+    await begin(({ httpPort }) => {
+      server.listen(httpPort, '127.0.0.1');
+      return { webroot: root };
+    });
+    await issued;
+    expect(asked[0]).to.match(/^\/\.well-known\/acme-challenge\/[\w-]+$/);
+    expect(await readdir(join(root, '.well-known', 'acme-challenge'))).to.deep.equal([]);
+    expect((await leaf()).subjectAltName).to.equal('DNS:example.com');
+  });
+
+  it('obtains one by an account that the authority requires, and says why not with another key', async () => {
+    const key = randomBytes(32).toString('base64url');
+    const files = { right: path('eab'), wrong: path('eab-wrong') };
+    await writeFile(files.right, `${key}\n`, { mode: 0o600 });
+    await writeFile(files.wrong, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
+    const account = (keyFile: string) => ({ externalAccount: { keyId: 'kid-1', keyFile } });
+    const failed = next('failed');
+    const here = await begin((it) => ({ ...overHttp(it), ...account(files.wrong) }), { accounts: { 'kid-1': key } });
+    expect((await failed).reason).to.match(/external account binding|JWS|signature/i);
+    const issued = next('issued');
+    await here.reload(configOf({ ...overHttp(pebble), ...account(files.right) }));
+    await issued;
+    expect((await leaf()).subjectAltName).to.equal('DNS:example.com');
+  });
+
+  it('keeps the key at a renewal when asked to, so that a TLSA record of it stays right', async () => {
+    const issued = next('issued');
+    await begin((it) => ({ ...overHttp(it), keepKey: true }), { validitySeconds: 20 });
+    await issued;
+    const first = await leaf();
+    await next('issued');
+    const second = await leaf();
+    expect(second.serialNumber).to.not.equal(first.serialNumber);
+    expect(second.publicKey.equals(first.publicKey)).to.equal(true);
+  });
+
+  it('tells a failure that lasts once, counts it, and waits longer each time', async () => {
+    const told: CertificateRenewed[] = [];
+    silences.push(events.renewal.subscribe((it) => void told.push(it)));
+    const failed = next('failed');
+    const elsewhere = await freePort();
+    const here = await begin(() => ({ listen: { port: elsewhere } }));
+    await failed;
+    for (let count = 0; count < 2; count += 1) {
+      const again = next('failed again');
+      await here.reload(configOf({ listen: { port: elsewhere } }));
+      await again;
+    }
+    expect(told.map(({ state }) => state)).to.deep.equal(['failed', 'failed again', 'failed again']);
+    const waits = told.map(({ again = '' }) => Date.parse(again) - Date.now());
+    expect(waits[2]).to.be.above((waits[0] ?? 0) + 60_000);
+    const [own] = (await statusOf(here)).certificates;
+    expect(own?.failures).to.equal(3);
+    expect(own?.failure).to.match(/connection refused/);
+    const metrics = await (await fetch(`${here.admin}/metrics`)).text();
+    expect(metrics).to.include('imxp_certificate_renewal_failures{name="example.com"} 3');
+    expect((await fetch(`${here.admin}/readyz`)).status).to.equal(503);
   });
 
   it('gives an order up when the node stops', async () => {

@@ -17,6 +17,8 @@ export function missingPebble(): string | undefined {
 export interface PebbleOptions {
   /** Validity of the certificates. Default: 90 days. */
   readonly validitySeconds?: number;
+  /** Identifiers and keys (base64url) of the accounts that it requires to exist outside of ACME. */
+  readonly accounts?: Readonly<Record<string, string>>;
 }
 
 export class Pebble {
@@ -47,7 +49,7 @@ export class Pebble {
     this.#programs = programs;
   }
 
-  static async start({ validitySeconds = 90 * 86_400 }: PebbleOptions = {}): Promise<Pebble> {
+  static async start({ validitySeconds = 90 * 86_400, accounts }: PebbleOptions = {}): Promise<Pebble> {
     const files = new Files();
     const authority = new TestAuthority();
     const { certificate, key } = authority.issue({ addresses: ['127.0.0.1'] });
@@ -61,6 +63,7 @@ export class Pebble {
       httpPort,
       tlsPort,
       certificateValidityPeriod: validitySeconds,
+      ...(accounts === undefined ? {} : { externalAccountBindingRequired: true, externalAccountMACKeys: accounts }),
     };
     const config = files.put('pebble.json', JSON.stringify({ pebble }));
     const none = ['-http01', '', '-https01', '', '-tlsalpn01', '', '-defaultIPv6', ''];

@@ -6,6 +6,7 @@ import { Dialog } from './dialog.js';
 import { Icon } from './icons.js';
 import { MessageItem } from './message.js';
 import { Face, presenceText } from './roster.js';
+import { RoundButton } from './round-button.js';
 import { day, sameDay } from './words.js';
 
 /** So near to its end, a conversation stays there when a message comes. */
@@ -31,23 +32,13 @@ export function Conversation({ client, peer }: { readonly client: Client; readon
       }}
     >
       <header>
-        <button type="button" class="round back" aria-label="All conversations" onClick={showList}>
-          <Icon name="back" />
-        </button>
+        <RoundButton icon="back" label="All conversations" more="back" onClick={showList} />
         <Face address={peer} presence={presence} />
         <div class="title">
           <h1>{peer}</h1>
           <p role="status">{contact?.added === true ? presenceText(presence) : 'not in your contacts'}</p>
         </div>
-        <button
-          type="button"
-          class="round"
-          aria-label="Remove this conversation"
-          title="Remove this conversation"
-          onClick={() => setAsking(true)}
-        >
-          <Icon name="bin" />
-        </button>
+        <RoundButton icon="bin" label="Remove this conversation" onClick={() => setAsking(true)} />
       </header>
       {contact !== undefined && !contact.added ? <Stranger client={client} peer={peer} /> : null}
       <Log client={client} peer={peer} />
@@ -165,15 +156,7 @@ function Composer({ client, peer }: { readonly client: Client; readonly peer: st
           currentTarget.value = '';
         }}
       />
-      <button
-        type="button"
-        class="round"
-        aria-label="Send a file"
-        title="Send a file"
-        onClick={() => files.current?.click()}
-      >
-        <Icon name="clip" />
-      </button>
+      <RoundButton icon="clip" label="Send a file" onClick={() => files.current?.click()} />
       <Protection client={client} peer={peer} />
       <div class="field" data-text={text}>
         <textarea
@@ -211,26 +194,20 @@ function Protection({ client, peer }: { readonly client: Client; readonly peer: 
   const { sign, encrypt } = protect;
   return (
     <Fragment>
-      <button
-        type="button"
-        class="round"
-        aria-pressed={sign}
-        aria-label="Sign messages"
+      <RoundButton
+        icon="pen"
+        label="Sign messages"
         title={sign ? 'Messages are signed' : 'Messages are not signed'}
+        pressed={sign}
         onClick={() => void client.protect(peer, { sign: !sign, encrypt })}
-      >
-        <Icon name="pen" />
-      </button>
-      <button
-        type="button"
-        class="round"
-        aria-pressed={encrypt}
-        aria-label="Encrypt messages"
+      />
+      <RoundButton
+        icon="lock"
+        label="Encrypt messages"
         title={encrypt ? 'Messages are encrypted' : 'Messages are not encrypted'}
+        pressed={encrypt}
         onClick={() => void client.protect(peer, { sign, encrypt: !encrypt })}
-      >
-        <Icon name="lock" />
-      </button>
+      />
     </Fragment>
   );
 }

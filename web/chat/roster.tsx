@@ -4,6 +4,7 @@ import { CertificateDialog } from './certificate.js';
 import type { Client } from './client.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icons.js';
+import { RoundButton } from './round-button.js';
 import { wordsFor } from './session.js';
 import type { Contact, Presence } from './types.js';
 import { briefly, hueOf, initialsOf } from './words.js';
@@ -40,27 +41,9 @@ export function Roster({ client }: { readonly client: Client }) {
       <header>
         <Face address={client.account} />
         <h1 title={client.account}>{client.account}</h1>
-        <button
-          type="button"
-          class="round"
-          aria-label="Add somebody"
-          title="Add somebody"
-          onClick={() => setDialog('add')}
-        >
-          <Icon name="plus" />
-        </button>
-        <button
-          type="button"
-          class="round"
-          aria-label="Certificate"
-          title="Certificate"
-          onClick={() => setDialog('certificate')}
-        >
-          <Icon name="shield" />
-        </button>
-        <button type="button" class="round" aria-label="Log out" title="Log out" onClick={() => setDialog('leave')}>
-          <Icon name="away" />
-        </button>
+        <RoundButton icon="plus" label="Add somebody" onClick={() => setDialog('add')} />
+        <RoundButton icon="shield" label="Certificate" onClick={() => setDialog('certificate')} />
+        <RoundButton icon="away" label="Log out" onClick={() => setDialog('leave')} />
       </header>
       <Notifications />
       {contacts.length === 0 ? (

@@ -10,6 +10,7 @@ import { fetchFrom, keepToken, type ShownNode, takeToken, tokenOf, wordsOf } fro
 import { Operations, TokenForm, type TraceWish } from './operations.js';
 import { Plot } from './plot.js';
 import { Samples } from './samples.js';
+import { Table } from './table.js';
 
 const LOOK_MS = 2000;
 /** Certificates that end within so many days are marked. */
@@ -177,40 +178,27 @@ function Links({ links }: { readonly links: readonly LinkStatus[] }) {
   return (
     <section class="panel wide lines">
       <h2>Links</h2>
-      {links.length === 0 ? (
-        <p class="none">No links to other relays.</p>
-      ) : (
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Neighbour</th>
-              <th scope="col">State</th>
-              <th scope="col">Unanswered</th>
-              <th scope="col">Waiting</th>
-              <th scope="col">Proven by</th>
-              <th scope="col">Last failure</th>
-            </tr>
-          </thead>
-          <tbody>
-            {links.map(({ name, state, outstanding, waiting, proof, failure }) => (
-              <tr key={name}>
-                <th scope="row">{name}</th>
-                <td data-name="State">
-                  <span class={`state ${kindOf(state)}`}>{state}</span>
-                </td>
-                <td data-name="Unanswered">{outstanding}</td>
-                <td data-name="Waiting">{waiting}</td>
-                <td data-name="Proven by">{proof === undefined ? '' : (proof.record ?? PROOFS[proof.by])}</td>
-                <td data-name="Last failure">
-                  {failure === undefined
-                    ? '–'
-                    : `${failure.reason}${failure.suspect === undefined ? '' : ` (${failure.suspect})`}, at ${clock(failure.at)}`}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      <Table
+        columns={['Neighbour', 'State', 'Unanswered', 'Waiting', 'Proven by', 'Last failure']}
+        none="No links to other relays."
+      >
+        {links.map(({ name, state, outstanding, waiting, proof, failure }) => (
+          <tr key={name}>
+            <th scope="row">{name}</th>
+            <td data-name="State">
+              <span class={`state ${kindOf(state)}`}>{state}</span>
+            </td>
+            <td data-name="Unanswered">{outstanding}</td>
+            <td data-name="Waiting">{waiting}</td>
+            <td data-name="Proven by">{proof === undefined ? '' : (proof.record ?? PROOFS[proof.by])}</td>
+            <td data-name="Last failure">
+              {failure === undefined
+                ? '–'
+                : `${failure.reason}${failure.suspect === undefined ? '' : ` (${failure.suspect})`}, at ${clock(failure.at)}`}
+            </td>
+          </tr>
+        ))}
+      </Table>
     </section>
   );
 }
@@ -219,28 +207,15 @@ function Certificates({ certificates }: { readonly certificates: readonly Certif
   return (
     <section class="panel">
       <h2>Certificates</h2>
-      {certificates.length === 0 ? (
-        <p class="none">None in use.</p>
-      ) : (
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">Of</th>
-              <th scope="col">Days left</th>
-            </tr>
-          </thead>
-          <tbody>
-            {certificates.map(({ holder, name, days }) => (
-              <tr key={`${holder} ${name}`}>
-                <th scope="row">{name}</th>
-                <td>{HOLDERS[holder]}</td>
-                <td class={days < SOON_DAYS ? 'soon' : ''}>{days < 0 ? 'ended' : days}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      <Table columns={['Name', 'Of', 'Days left']} none="None in use.">
+        {certificates.map(({ holder, name, days }) => (
+          <tr key={`${holder} ${name}`}>
+            <th scope="row">{name}</th>
+            <td>{HOLDERS[holder]}</td>
+            <td class={days < SOON_DAYS ? 'soon' : ''}>{days < 0 ? 'ended' : days}</td>
+          </tr>
+        ))}
+      </Table>
     </section>
   );
 }

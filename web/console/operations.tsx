@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { LogPanel } from './log-panel.js';
 import { fetchFrom, keepToken, type ShownNode, TokenError, wordsOf } from './node-client.js';
+import { Table } from './table.js';
 
 const LOOK_MS = 5000;
 
@@ -113,30 +114,17 @@ function TraceResult({ to, found, error }: { readonly to: string; readonly found
       <p class="none">
         {to}: {code} {text}, {ms} ms, from {from}
       </p>
-      {reports.length === 0 ? (
-        <p class="none">No relay has reported.</p>
-      ) : (
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Relay</th>
-              <th scope="col">After</th>
-              <th scope="col">Says</th>
-            </tr>
-          </thead>
-          <tbody>
-            {reports.map(({ relay, ms: after, code: said, text: words }) => (
-              <tr key={relay}>
-                <th scope="row">{relay}</th>
-                <td>{after} ms</td>
-                <td>
-                  {said} {words}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      <Table columns={['Relay', 'After', 'Says']} none="No relay has reported.">
+        {reports.map(({ relay, ms: after, code: said, text: words }) => (
+          <tr key={relay}>
+            <th scope="row">{relay}</th>
+            <td>{after} ms</td>
+            <td>
+              {said} {words}
+            </td>
+          </tr>
+        ))}
+      </Table>
     </>
   );
 }
@@ -165,34 +153,20 @@ function Logins({ node, lost }: { readonly node: ShownNode; readonly lost: (why:
     <section class="panel lines">
       <h2>Failed logins</h2>
       {trouble === undefined ? null : <p class="trouble">{trouble}</p>}
-      {logins.length === 0 ? (
-        <p class="none">None since the start.</p>
-      ) : (
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Address</th>
-              <th scope="col">Failures</th>
-              <th scope="col">Last</th>
-              <th scope="col">Reason</th>
-            </tr>
-          </thead>
-          <tbody>
-            {logins.map(({ remote, failures, last, reason, banned }) => (
-              <tr key={remote}>
-                <th scope="row">
-                  {remote} {banned ? <span class="state down">banned</span> : null}
-                </th>
-                <td data-name="Failures">{failures}</td>
-                <td data-name="Last">
-                  <time dateTime={last}>{new Date(last).toLocaleTimeString([], { hour12: false })}</time>
-                </td>
-                <td data-name="Reason">{reason}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      <Table columns={['Address', 'Failures', 'Last', 'Reason']} none="None since the start.">
+        {logins.map(({ remote, failures, last, reason, banned }) => (
+          <tr key={remote}>
+            <th scope="row">
+              {remote} {banned ? <span class="state down">banned</span> : null}
+            </th>
+            <td data-name="Failures">{failures}</td>
+            <td data-name="Last">
+              <time dateTime={last}>{new Date(last).toLocaleTimeString([], { hour12: false })}</time>
+            </td>
+            <td data-name="Reason">{reason}</td>
+          </tr>
+        ))}
+      </Table>
     </section>
   );
 }
