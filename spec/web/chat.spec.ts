@@ -341,6 +341,58 @@ describe('the chat page', function () {
     expect(await count(WILMA), 'a contact').to.equal(7);
   });
 
+  it('shows what a hostile stranger writes as what it is, and folds what is long', async () => {
+    const fred = await person(FRED);
+    const page = await fred.enter();
+    const wilma = await mesh.attach(WILMA);
+    const markup = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
+    await wilma.send({ to: FRED, content: markup });
+    await wilma.send({ to: FRED, content: 'see https://evil.example/\u202egpj.exe and \u202ethgir' });
+    await wilma.send({ to: FRED, content: 'a'.repeat(1_000_000) });
+    await wilma.send({ to: FRED, content: '\n'.repeat(100_000) });
+    await page.getByRole('link', { name: WILMA }).click();
+    expect(await (await message(page, '<img')).locator('p').textContent()).to.equal(markup);
+    const turned = await message(page, 'see https');
+    expect(await turned.locator('p').textContent()).to.equal('see https://evil.example/gpj.exe and thgir');
+    await page.getByRole('button', { name: 'Show all' }).first().waitFor();
+    const height = 'document.querySelector(".log").scrollHeight';
+    expect(await page.evaluate<number>(height)).to.be.below(6000);
+    const long = await message(page, 'aaaa');
+    await long.getByRole('button', { name: 'Show all 1,000,000 characters' }).click();
+    await until(async () => (await page.evaluate<number>(height)) > 50_000, 'all of it');
+    expect(await page.title()).to.include('imxp chat');
+    expect(fred.complaints).to.deep.equal([]);
+  });
+
+  it('refuses what a full browser cannot keep, and loses nothing that was written', async () => {
+    const fred = await person(FRED);
+    await fred.context.addInitScript(`const put = IDBObjectStore.prototype.put;
+      IDBObjectStore.prototype.put = function (...args) {
+        const request = put.apply(this, args);
+        // As a browser does where there is no room: the transaction ends without effect.
+        if (globalThis.full === true && this.name === 'entries') this.transaction.abort();
+        return request;
+      };`);
+    const page = await fred.enter();
+    const wilma = await mesh.attach(WILMA);
+    await wilma.send({ to: FRED, content: 'there is room' });
+    await page.getByRole('link', { name: WILMA }).click();
+    await message(page, 'there is room');
+    await page.evaluate('globalThis.full = true');
+    const refused = await wilma.send({ to: FRED, content: 'no room' }).then(
+      () => undefined,
+      (error: { reply?: { code: number } }) => error.reply?.code,
+    );
+    expect(refused).to.equal(450);
+    await page.getByText('was refused, because it could not be kept').waitFor();
+    await say(page, 'my long letter');
+    await page.getByText('could not be kept on this device').waitFor();
+    expect(await page.getByRole('textbox', { name: 'Message to' }).inputValue()).to.equal('my long letter');
+    await page.evaluate('globalThis.full = false');
+    await page.keyboard.press('Enter');
+    await message(page, 'my long letter');
+  });
+
   it('takes back what a contact was allowed when they are removed', async () => {
     const page = await (await person(FRED)).enter();
     const program = await mesh.attach(FRED, { sendOnly: true });

@@ -112,8 +112,9 @@ export class Client {
     this.#changed();
   }
 
-  async send(peer: string, text: string): Promise<void> {
-    await this.#write({ ...this.#new(peer), text });
+  /** @returns false when it could not be kept on this device, which is said */
+  async send(peer: string, text: string): Promise<boolean> {
+    return this.#write({ ...this.#new(peer), text });
   }
 
   async sendFile(peer: string, file: File): Promise<void> {
@@ -321,14 +322,16 @@ export class Client {
     this.earlier ||= entries.length > SHOWN;
   }
 
-  async #write(entry: Entry, file?: Blob): Promise<void> {
+  async #write(entry: Entry, file?: Blob): Promise<boolean> {
     try {
       const { contact } = await this.#history.keep(entry, file === undefined ? {} : { file });
       this.#tell({ news: 'entry', entry });
       this.#tell({ news: 'contact', contact });
       this.#ask({ do: 'send' });
+      return true;
     } catch (error) {
       this.#tell({ news: 'notice', text: `the message could not be kept on this device: ${wordsFor(error)}` });
+      return false;
     }
   }
 

@@ -133,7 +133,10 @@ function Composer({ client, peer }: { readonly client: Client; readonly peer: st
   }, []);
   const send = (): void => {
     if (text.trim() === '') return;
-    void client.send(peer, text);
+    // What was not kept is not lost either.
+    void client.send(peer, text).then((kept) => {
+      if (!kept) setText((since) => `${text}${since}`);
+    });
     setText('');
     field.current?.focus();
   };

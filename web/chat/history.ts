@@ -129,7 +129,9 @@ export class History {
         dropped.push(address);
       }
     }
-    const trimmed = { ...contact, kept };
+    // Those that gave way are not there to be read.
+    const unreadLeft = contact.added ? contact.unread : Math.min(contact.unread, kept.messages);
+    const trimmed = { ...contact, kept, unread: unreadLeft };
     contacts.put(trimmed);
     await over;
     return { contact: trimmed, dropped };

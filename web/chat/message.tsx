@@ -30,7 +30,7 @@ export function MessageItem({ entry, client }: { readonly entry: Entry; readonly
         {unread ? (
           <p class="unreadable">This message could not be read: {reason}</p>
         ) : file === undefined ? (
-          <p dir="auto">{linked(text)}</p>
+          <Text text={text} />
         ) : (
           <FileView entry={entry} client={client} />
         )}
@@ -123,9 +123,36 @@ function FileView({ entry, client }: { readonly entry: Entry; readonly client: C
   );
 }
 
-/** Text with what begins with https:// made a link. */
+/** So much of a message is shown before somebody asks for all of it. */
+const FOLDED_CHARACTERS = 4000;
+/** Line breaks count as well: they make a message as long. */
+const FOLDED_LINES = 60;
+
+function Text({ text }: { readonly text: string }) {
+  const [whole, setWhole] = useState(false);
+  const readable = withoutOverrides(text);
+  const part = readable.split('\n', FOLDED_LINES).join('\n').slice(0, FOLDED_CHARACTERS);
+  const folded = !whole && part.length < readable.length;
+  return (
+    <Fragment>
+      <p dir="auto">{linked(folded ? `${part}…` : readable)}</p>
+      {folded ? (
+        <button type="button" class="link" onClick={() => setWhole(true)}>
+          Show all {readable.length.toLocaleString()} characters
+        </button>
+      ) : null}
+    </Fragment>
+  );
+}
+
+/** Without what turns the direction of letters (U+202D, U+202E): nobody writes so, and words would read as others. */
+function withoutOverrides(text: string): string {
+  return text.replace(/[\u202d\u202e]/g, '');
+}
+
+/** Text with what begins with https:// made a link; a link has no characters that are not seen. */
 function linked(text: string) {
-  return text.split(/(https?:\/\/[^\s<>"]+[^\s<>".,;:!?)\]'])/).map((part, index) =>
+  return text.split(/(https?:\/\/[^\s\p{C}<>"]+[^\s\p{C}<>".,;:!?)\]'])/u).map((part, index) =>
     index % 2 === 0 ? (
       part
     ) : (
