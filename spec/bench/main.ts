@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
+import { accounts } from './accounts.js';
 import { attacks } from './attacks.js';
 import { bulk } from './bulk.js';
 import { comparison } from './compare.js';
@@ -18,6 +19,7 @@ import { peers } from './peers.js';
 import { presence } from './presence.js';
 import { type Results, report } from './report.js';
 import { start } from './start.js';
+import { workers } from './workers.js';
 
 const USAGE = 64;
 
@@ -56,6 +58,8 @@ const results: Results = {
   presence: wants('presence') ? [await presence(quick ? 2000 : 10_000, quick ? 3 : 10, say)] : [],
   gateway: wants('gateway') ? await gateway(quick ? 1000 : 5000, say) : [],
   attacks: wants('attacks') ? await attacks(quick, say, attack) : [],
+  workers: wants('workers') ? await workers(quick, say) : [],
+  accounts: wants('accounts') ? await accounts(quick, say) : [],
   peers: await peers(setting.peers, setting, say),
 };
 

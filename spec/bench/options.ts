@@ -15,6 +15,8 @@ export const SECTIONS = [
   'presence',
   'gateway',
   'attacks',
+  'workers',
+  'accounts',
 ] as const;
 export type Section = (typeof SECTIONS)[number];
 
@@ -45,6 +47,8 @@ sections; all but the peers unless some are named:
   presence   publishing to subscribers
   gateway    messages to and from XMPP
   attacks    honest messages beside attackers
+  workers    one worker and two: messages, logins, the hop between workers; calculated for 64 cores
+  accounts   a domain of 1,000,000 accounts and 100,000 subscriptions beside an empty one
 
 options:
   --quick            fewer and shorter rounds

@@ -1,4 +1,5 @@
 /** The results of the benchmark as tables for people. */
+import type { AccountsResult } from './accounts.js';
 import type { AttackResult, Honest } from './attacks.js';
 import type { BulkResult } from './bulk.js';
 import type { Rate } from './frames.js';
@@ -13,6 +14,7 @@ import type { PathResult } from './paths.js';
 import type { PeerResult } from './peers.js';
 import type { PresenceResult } from './presence.js';
 import type { StartResult } from './start.js';
+import type { WorkersResult } from './workers.js';
 
 export interface Results {
   readonly layers: readonly Rate[];
@@ -26,6 +28,8 @@ export interface Results {
   readonly presence: readonly PresenceResult[];
   readonly gateway: readonly GatewayResult[];
   readonly attacks: readonly AttackResult[];
+  readonly workers: readonly WorkersResult[];
+  readonly accounts: readonly AccountsResult[];
 }
 
 type Row = readonly string[];
@@ -213,6 +217,50 @@ function attacks(results: readonly AttackResult[]): string {
   );
 }
 
+/** Measured, and last what is calculated from it. */
+function workers({ messages, hopMicroseconds, logins, calculation }: WorkersResult): string {
+  const { cores, messagesPerSecond, loginsPerSecond, loginsBound } = calculation;
+  return [
+    table(
+      ['workers: a message of 100 octets', 'CPU µs', 'of the supervisor', 'per second'],
+      messages.map((one) => [
+        one.what,
+        round(one.microseconds, 1),
+        round(one.centerMicroseconds, 1),
+        round(one.perSecond.median, 0),
+      ]),
+    ),
+    table(
+      ['workers: a login', 'CPU ms', 'of the supervisor', 'per second'],
+      logins.map((one) => [
+        one.what,
+        round(one.milliseconds, 2),
+        round(one.centerMilliseconds, 2),
+        round(one.perSecond, 0),
+      ]),
+    ),
+    `one more hop between workers: ${round(hopMicroseconds, 1)} µs of CPU time\n`,
+    `calculated, not measured, for ${cores} cores, one of them for the supervisor: ${round(messagesPerSecond, 0)} messages`,
+    ` per second, ${round(loginsPerSecond, 0)} logins per second (bound by the ${loginsBound})\n\n`,
+  ].join('');
+}
+
+function accounts(results: readonly AccountsResult[]): string {
+  const rows = results.map(({ imported, ...one }) => [
+    one.what,
+    ...(imported === undefined
+      ? ['', '', '']
+      : [round(imported.seconds, 1), round(imported.cpuSeconds, 1), mebibytes(imported.mostOctets)]),
+    round(one.startMs, 0),
+    round(one.startCpuSeconds, 2),
+    mebibytes(one.residentOctets),
+    round(one.cpuPer100k.median, 2),
+    round(one.cpuToEmpty, 2),
+  ]);
+  const head = ['domain', 'import s', 'CPU s', 'most MiB', 'start ms', 'CPU s', 'MiB', 'CPU s/100k', 'to empty'];
+  return table(head, rows);
+}
+
 export function report(results: Results): string {
   return [
     layers(results.layers),
@@ -228,5 +276,7 @@ export function report(results: Results): string {
     ...results.presence.map(presence),
     gateway(results.gateway),
     attacks(results.attacks),
+    ...results.workers.map(workers),
+    accounts(results.accounts),
   ].join('');
 }

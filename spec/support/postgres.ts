@@ -169,6 +169,11 @@ export class PostgresServer {
   }
 }
 
+/** Whether there are programs to run a server with. */
+export function isPostgresInstalled(): boolean {
+  return binaries() !== undefined;
+}
+
 /** How a store in it is configured. @param path directory of the copy */
 export function postgresConfig(url: string, schema: string, path: string): PostgresConfig {
   return { type: 'postgres', url, path, schema, tls: {}, connectTimeoutMs: 1000, queryTimeoutMs: 2000 };
