@@ -9,8 +9,9 @@ import type { ImxpError } from '../lib/errors.js';
 import type { LinkSecurity } from '../lib/gateway/cpim-service.js';
 import { checkFile, configOf } from '../lib/node/configuration.js';
 import { startLog } from '../lib/ops/log.js';
+import { paint } from '../lib/ops/terminal.js';
 import { explain } from './support/manual.js';
-import { complain, printJson } from './support/output.js';
+import { complain, print, printJson } from './support/output.js';
 
 interface GatewayCommandOptions {
   readonly config: string;
@@ -112,7 +113,7 @@ async function xmpp({ config: path, check, schema }: GatewayCommandOptions): Pro
   if (schema === true) return printJson(gatewayJsonSchema());
   const warn = (problem: Parameters<typeof writeProblem>[0]): void => complain(writeProblem(problem, path), 'warning');
   const config = configOf(await checkFile(path, examineGatewayConfig, inspectXmppSecrets), { warn });
-  if (check === true) return;
+  if (check === true) return print(`${path}: ${paint('green', 'OK', process.stdout)}`);
   const domains = config.domains.map((pair) => pair.mesh);
   const components = config.xmpp.components.map(({ domain }) => domain);
   const { XmppGateway } = await import('../lib/gateway/xmpp/start.js');
@@ -123,7 +124,7 @@ async function mail({ config: path, check, schema }: GatewayCommandOptions): Pro
   if (schema === true) return printJson(mailGatewayJsonSchema());
   const warn = (problem: Parameters<typeof writeProblem>[0]): void => complain(writeProblem(problem, path), 'warning');
   const config = configOf(await checkFile(path, examineMailGatewayConfig, inspectMailSecrets), { warn });
-  if (check === true) return;
+  if (check === true) return print(`${path}: ${paint('green', 'OK', process.stdout)}`);
   const domains = config.domains.map((pair) => pair.mesh);
   const users = config.users.map((pair) => pair.mail);
   const { MailGateway } = await import('../lib/gateway/mail/start.js');
