@@ -40,7 +40,7 @@ async function handshake(): Promise<void> {
     ...(authority === undefined ? {} : { ca: authority }),
   });
   await once(socket, 'secureConnect');
-  socket.destroy();
+  if (!keep) socket.destroy();
 }
 
 async function attach(count: number): Promise<Batch> {

@@ -2,11 +2,8 @@
  * What a login costs a relay in CPU time: plain, under TLS, and under TLS that is resumed, beside a bare TLS handshake
  * of Node with the same certificate. In rounds that take turns, because machines drift.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-import { RUN_SCRIPT } from '../support/script.js';
 import { Endpoints, type EndpointsOptions } from './endpoints.js';
+import { handshaker } from './handshaking.js';
 import { cpuSeconds, median } from './measure.js';
 import { Mesh, TCP, TLS } from './mesh.js';
 
@@ -71,12 +68,4 @@ async function measure({ pid, endpoints, relayMs, endpointMs }: Candidate, count
   const { cpuMs } = await endpoints.attach(count);
   relayMs.push(((cpuSeconds(pid) - before) * 1000) / count);
   endpointMs.push(cpuMs / count);
-}
-
-async function handshaker({ workshop }: Mesh): Promise<{ child: ChildProcess; port: number; pid: number }> {
-  const file = fileURLToPath(new URL('./handshaker.ts', import.meta.url));
-  const material = ['certs/example.com.crt', 'certs/example.com.key'].map((path) => workshop.path(path));
-  const child = spawn(process.execPath, [...RUN_SCRIPT, file, ...material], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = await once(child.stdout, 'data');
-  return { child, port: Number(String(line)), pid: child.pid ?? 0 };
 }

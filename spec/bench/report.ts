@@ -67,14 +67,16 @@ function gateway(results: readonly GatewayResult[]): string {
 }
 
 function start(results: readonly StartResult[]): string {
-  const rows = results.map(({ what, ms, leastMs, mostMs, toFloor, residentOctets }) => [
+  const rows = results.map(({ what, ms, leastMs, mostMs, toFloor, cpuMs, cpuToFloor, residentOctets }) => [
     what,
     round(ms, 0),
     `${round(leastMs, 0)}-${round(mostMs, 0)}`,
-    round(toFloor, 1),
+    round(toFloor, 2),
+    round(cpuMs, 0),
+    round(cpuToFloor, 2),
     residentOctets === undefined ? '' : mebibytes(residentOctets),
   ]);
-  return table(['start', 'ms', 'from-to', 'to floor', 'MiB'], rows);
+  return table(['start', 'ms', 'from-to', 'to floor', 'CPU ms', 'to floor', 'MiB'], rows);
 }
 
 function logins(results: readonly LoginResult[]): string {
