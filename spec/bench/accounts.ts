@@ -169,8 +169,8 @@ async function importMany(workshop: Workshop, node: NodeProcess, count: number, 
   let [cpu, most] = [0, 0];
   const look = setInterval(() => {
     if (command.ended) return;
-    cpu = cpuSeconds(pid);
-    most = mostOctets(pid);
+    cpu = Math.max(cpu, cpuSeconds(pid));
+    most = Math.max(most, mostOctets(pid));
   }, 100);
   const { code } = await command.finished(IMPORT_MS);
   clearInterval(look);
