@@ -32,7 +32,12 @@ describe('config/parse', () => {
       sasl: { mechanisms: ['DIGEST-MD5', 'EXTERNAL'], qops: ['auth'], serverNames: [] },
       compatibility: { draftNames: false, dialects: ['imxp', 'apex'] },
       store: { type: 'lmdb', path: resolve('/etc/imxp/var') },
-      mesh: { routes: [], dns: { enabled: true, servers: [], tls: 'require' }, siblings: [], trusted: [] },
+      mesh: {
+        routes: [],
+        dns: { enabled: true, servers: [], tls: 'require', dane: 'off', validating: [] },
+        siblings: [],
+        trusted: [],
+      },
       policy: {
         bindCheckAuthenticated: false,
         relays: {},

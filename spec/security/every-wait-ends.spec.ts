@@ -179,7 +179,7 @@ const QUEUES: Readonly<Record<string, Exit>> = {
     limit: 'data.deliveryTimeoutMs',
     shown: [HERE, 'refuses in time what waits behind an undecided operation'],
   },
-  'lib/relay/offline/queue.ts #queued': {
+  'lib/relay/offline/live-deliveries.ts #waiting': {
     ends: 'it was not sent: 450',
     limit: 'data.deliveryTimeoutMs',
     shown: [HERE, 'refuses in time what waits behind held messages that are not answered'],
