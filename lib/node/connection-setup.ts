@@ -4,8 +4,8 @@
  */
 import type { NodeConfig } from '../config/schema.js';
 import { ConnectionSetup, type ConnectionSetupOptions } from '../transport/connection-setup.js';
+import type { ServedNames } from '../transport/served-names.js';
 import { chatPage } from './chat-page.js';
-import type { ServedNames } from './served-names.js';
 
 /** What listeners of a node have in common. */
 export interface SetupContext extends Pick<ConnectionSetupOptions, 'tls' | 'handshakes'> {

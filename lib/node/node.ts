@@ -39,6 +39,7 @@ import { Listener } from '../transport/listener.js';
 import type { NameServed } from '../transport/open-channels.js';
 import { ProfileTable } from '../transport/profile.js';
 import { ReassemblyBudget } from '../transport/reassembly-budget.js';
+import { ServedNames } from '../transport/served-names.js';
 import { Handshakes } from '../transport/tls/handshakes.js';
 import { TlsService, type TlsServiceOptions } from '../transport/tls/service.js';
 import { AccountWatch } from './account-watch.js';
@@ -52,7 +53,6 @@ import { type MakeApi, Management } from './management.js';
 import { verifierOf } from './new-account.js';
 import type { NodeRole } from './role.js';
 import { type Secrets, secretsIn } from './secrets.js';
-import { ServedNames } from './served-names.js';
 import { makeServices, type NodeServices } from './services.js';
 import { countSessions } from './session-counts.js';
 import {
@@ -548,7 +548,7 @@ export class Node {
 
   #makeListeners({ handshakes, ...shared }: SharedRules, setup: NodeParts['setup']): Listener[] {
     const config = this.#config;
-    const names = new ServedNames(config);
+    const names = new ServedNames(config.domains, config.sasl.serverNames);
     const context = { config, names, tls: this.#tls, handshakes };
     return config.listen.map((listen) => {
       const { host, port } = listen;

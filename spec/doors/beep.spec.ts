@@ -59,6 +59,34 @@ describe('imxp/beep', () => {
     return session;
   }
 
+  it('REQ-BEEP-042 acts for its server names in any case, and takes the place that was dialled for no other name', async () => {
+    const listener = await listening({ profiles: [echo], serverNames: ['Example.com'] });
+    const outcomes = new Map<string, string>();
+    for (const serverName of [
+      'example.com',
+      'EXAMPLE.COM',
+      '127.0.0.1',
+      'localhost',
+      'relay.example.com',
+      'rubble.com',
+    ]) {
+      const session = await to(listener);
+      const code = await session.start([{ uri: ECHO }], {}, { serverName }).then(
+        () => 'started',
+        (error: unknown) => (error instanceof RefusedError ? `${error.reply?.code}` : `${error}`),
+      );
+      outcomes.set(serverName, code);
+    }
+    expect([...outcomes]).to.deep.equal([
+      ['example.com', 'started'],
+      ['EXAMPLE.COM', 'started'],
+      ['127.0.0.1', 'started'],
+      ['localhost', 'started'],
+      ['relay.example.com', 'started'],
+      ['rubble.com', '550'],
+    ]);
+  });
+
   const failure = (promise: Promise<unknown>): Promise<unknown> =>
     promise.then(
       () => undefined,

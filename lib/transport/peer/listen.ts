@@ -11,6 +11,7 @@ import { LoginThrottle } from '../login-throttle.js';
 import { ProfileTable, type ServedProfile } from '../profile.js';
 import { ReassemblyBudget } from '../reassembly-budget.js';
 import { SaslProfile } from '../sasl/profile.js';
+import { ServedNames } from '../served-names.js';
 import { Handshakes } from '../tls/handshakes.js';
 import type { TlsMaterial } from '../tls/native.js';
 import { TlsProfile } from '../tls/profile.js';
@@ -60,7 +61,10 @@ export interface ListenOptions extends PeerOptions {
   /** Certificate and key, PEM; the TLS profile is offered when they are given. */
   readonly tls?: TlsMaterial;
   readonly sasl?: SaslOptions;
-  /** Server names under which this side acts (RFC 3080 §2.3.1.2); any unless given. */
+  /**
+   * Server names under which this side acts (RFC 3080 §2.3.1.2), in any case; any unless given. The host and the address that
+   * the peer connected to, and hosts below one of the names, are no names of another, and accepted as well.
+   */
   readonly serverNames?: readonly string[];
   /** Called with each session. */
   readonly connected?: (connection: BeepConnection) => void;
@@ -98,6 +102,7 @@ export class BeepListener {
  */
 export async function listen(options: ListenOptions): Promise<BeepListener> {
   const { host = '127.0.0.1', port = 0, sasl, serverNames, connected, frameOctets } = options;
+  const names = serverNames === undefined ? undefined : new ServedNames(serverNames, []);
   const limits = limitsOf(options.limits);
   const tls = options.tls === undefined ? undefined : tlsOf(options.tls, limits);
   tls?.verify();
@@ -131,9 +136,7 @@ export async function listen(options: ListenOptions): Promise<BeepListener> {
         connections.delete(connection);
       },
     },
-    ...(serverNames === undefined
-      ? {}
-      : { serves: (name: string) => (serverNames.includes(name) ? 'domain' : 'nothing') }),
+    ...(names === undefined ? {} : { serves: (name, local) => names.natureOf(name, [host, local.address]) }),
     ...(frameOctets === undefined ? {} : { frameOctets }),
     ...(setup === undefined ? {} : { setup }),
   });
@@ -159,6 +162,7 @@ function setupOf(
   limits: ReturnType<typeof limitsOf>,
 ): ConnectionSetup | undefined {
   if (transport === 'tcp') return undefined;
-  const rules = { path, origins, knows: (name: string) => name === host || serverNames.includes(name) };
+  const names = new ServedNames(serverNames, []);
+  const rules = { path, origins, knows: (name: string) => name === host || names.includes(name) };
   return new ConnectionSetup({ transport, rules, handshakes, limits, ...(tls === undefined ? {} : { tls }) });
 }

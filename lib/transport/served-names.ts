@@ -1,25 +1,24 @@
-/** Decides which host and server names are those of this node: of its domains, and of the hosts that the operator named. */
-import type { NodeConfig } from '../config/schema.js';
-import { canonicalAddress } from '../transport/network.js';
-import type { NameServed } from '../transport/open-channels.js';
+/** Decides which host and server names are those of a listener: of its domains, and of the hosts that the operator named. */
+import { canonicalAddress } from './network.js';
+import type { NameServed } from './open-channels.js';
 
 export class ServedNames {
   readonly #domains: readonly string[];
   readonly #hosts: readonly string[];
 
-  constructor({ domains, sasl }: Pick<NodeConfig, 'domains' | 'sasl'>) {
-    this.#domains = domains;
-    this.#hosts = sasl.serverNames;
+  constructor(domains: readonly string[], hosts: readonly string[]) {
+    this.#domains = domains.map((domain) => domain.toLowerCase());
+    this.#hosts = hosts.map((host) => host.toLowerCase());
   }
 
-  /** Whether a name is one of this node: a domain, a host that the operator named, or a host below a domain. */
+  /** Whether a name is one of this listener: a domain, a host that the operator named, or a host below a domain. */
   includes(name: string): boolean {
     const lower = name.toLowerCase();
     return this.#domains.includes(lower) || this.#hosts.includes(lower) || this.#isBelow(lower);
   }
 
   /**
-   * What a server name is to this node (RFC 3080 §2.3.1.2).
+   * What a server name is to this listener (RFC 3080 §2.3.1.2).
    *
    * @param places the host it listens on, and the address that the peer connected to
    */
