@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import axe, { type AxeResults } from 'axe-core';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { profile } from './chromium.js';
-import { passwordOf } from './local-mesh.js';
+import { type LocalMesh, passwordOf } from './local-mesh.js';
 
 /** Waits of the page's own end in a second or less; a loaded machine takes longer. */
 export const PATIENCE_MS = 20_000;
@@ -65,6 +65,38 @@ export class Person {
 
   close(): Promise<void> {
     return this.context.close();
+  }
+}
+
+/** The people of a spec, each with a browser of their own, at the relays of a mesh. */
+export class People {
+  readonly #browser: Browser;
+  readonly #mesh: LocalMesh;
+  readonly #here: Person[] = [];
+
+  constructor(browser: Browser, mesh: LocalMesh) {
+    this.#browser = browser;
+    this.#mesh = mesh;
+  }
+
+  /** URL of the page of a domain's relay. */
+  pageOf(domain: string): string {
+    return `${this.#mesh.url(domain).replace(/^wss/, 'https')}/chat`;
+  }
+
+  /** Somebody at the relay of their domain. */
+  async person(address: string, options?: BrowserContextOptions): Promise<Person> {
+    const domain = address.slice(address.lastIndexOf('@') + 1);
+    const one = await Person.at(this.#browser, address, this.pageOf(domain), options);
+    this.#here.push(one);
+    return one;
+  }
+
+  /** After each spec: all leave, and what they saw is printed where it failed. */
+  async leave(passed: boolean): Promise<void> {
+    if (!passed) for (const person of this.#here) console.log(await person.shown());
+    for (const person of this.#here.splice(0)) await person.close();
+    await this.#mesh.leave();
   }
 }
 

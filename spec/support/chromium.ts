@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import type { Context } from 'mocha';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium } from 'playwright-core';
 import { missingPackages } from './debian.js';
 
@@ -44,6 +45,23 @@ const FLAGS = [
 /** Starts a browser without a window. @throws Error where it cannot run, for instance in a container that forbids it */
 export function startBrowser(program: string): Promise<Browser> {
   return chromium.launch({ executablePath: program, args: FLAGS, timeout: START_MS });
+}
+
+/** The program of a browser; without one the specs are skipped, with the reason. */
+export function browserOrSkip(specs: Context): string {
+  const there = browser();
+  return 'missing' in there ? skipped(specs, there.missing) : there.program;
+}
+
+/** A browser that runs; where none does the specs are skipped, with the reason. */
+export async function startBrowserOrSkip(specs: Context): Promise<Browser> {
+  const program = browserOrSkip(specs);
+  return startBrowser(program).catch((error: unknown) => skipped(specs, String(error).split('\n', 1)[0]));
+}
+
+function skipped(specs: Context, reason: string | undefined): never {
+  console.log(`      SKIPPED, nothing was tried in a browser: ${reason}`);
+  return specs.skip();
 }
 
 /** A profile of its own in a browser, for one person. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { browserModule } from '../../web/build.js';
-import { browser, Stage } from '../support/chromium.js';
+import { browserOrSkip, Stage } from '../support/chromium.js';
 import { INSTALL_TIMEOUT_MS } from '../support/debian.js';
 import { LocalMesh, passwordOf } from '../support/local-mesh.js';
 import { within } from '../support/within.js';
@@ -52,12 +52,7 @@ describe('the endpoint library in a browser', function () {
 
   before(async function () {
     this.timeout(INSTALL_TIMEOUT_MS);
-    const there = browser();
-    if ('missing' in there) {
-      console.log(`      SKIPPED, nothing was tried in a browser: ${there.missing}`);
-      this.skip();
-    }
-    program = there.program;
+    program = browserOrSkip(this);
     module = await browserModule();
   });
 

@@ -7,8 +7,8 @@ import type { Browser, Page } from 'playwright-core';
 import { KnownDirectory } from '../../lib/endpoint/known-directory.js';
 import { Secure } from '../../lib/message/smime/secure.js';
 import { buildWeb } from '../../web/build.js';
-import { accessibilityFaults, add, message, Person, say, until } from '../support/chat-page.js';
-import { browser, startBrowser } from '../support/chromium.js';
+import { accessibilityFaults, add, message, People, type Person, say, until } from '../support/chat-page.js';
+import { startBrowserOrSkip } from '../support/chromium.js';
 import { LocalMesh, passwordOf } from '../support/local-mesh.js';
 import { Command, Workshop } from '../support/node-process.js';
 import { missingOpenssl, Openssl } from '../support/openssl.js';
@@ -30,33 +30,26 @@ describe('S/MIME on the chat page', function () {
   let own: Browser | undefined;
   let mesh: LocalMesh;
   let openssl: Openssl;
-  const people: Person[] = [];
+  let people: People;
 
   before(async function () {
     await buildWeb();
-    const there = browser();
-    const missing = missingOpenssl() ?? ('missing' in there ? there.missing : undefined);
-    if (missing !== undefined || 'missing' in there) {
-      console.log(`      SKIPPED, nothing was tried in a browser: ${missing}`);
+    const missing = missingOpenssl();
+    if (missing !== undefined) {
+      console.log(`      SKIPPED: ${missing}`);
       return this.skip();
     }
-    try {
-      own = await startBrowser(there.program);
-    } catch (error) {
-      console.log(`      SKIPPED, nothing was tried in a browser: ${String(error).split('\n', 1)[0]}`);
-      return this.skip();
-    }
+    own = await startBrowserOrSkip(this);
     openssl = new Openssl();
     mesh = await LocalMesh.start({ transport: 'wss', tls: true, page: '/chat' });
+    people = new People(own, mesh);
     // Only example.com has a route to the other; what it sends first makes the link for both.
     const wilma = await mesh.attach(WILMA);
     await wilma.send({ to: BARNEY, content: 'first' }).catch(() => {});
   });
 
   afterEach(async function () {
-    if (this.currentTest?.state !== 'passed') for (const person of people) console.log(await person.shown());
-    for (const person of people.splice(0)) await person.close();
-    await mesh?.leave();
+    await people?.leave(this.currentTest?.state === 'passed');
   });
 
   after(async () => {
@@ -65,14 +58,7 @@ describe('S/MIME on the chat page', function () {
     openssl?.remove();
   });
 
-  async function person(address: string): Promise<Person> {
-    if (own === undefined) throw new Error('there is no browser');
-    const domain = address.slice(address.lastIndexOf('@') + 1);
-    const page = `${mesh.url(domain).replace(/^wss/, 'https')}/chat`;
-    const one = await Person.at(own, address, page);
-    people.push(one);
-    return one;
-  }
+  const person = (address: string): Promise<Person> => people.person(address);
 
   const RSA = (): KeyObject => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
   const onCurve = (namedCurve: string) => (): KeyObject => generateKeyPairSync('ec', { namedCurve }).privateKey;

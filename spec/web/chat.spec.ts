@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import type { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { buildWeb, chatFiles } from '../../web/build.js';
-import { accessibilityFaults, add, message, Person, say, until } from '../support/chat-page.js';
-import { browser, startBrowser } from '../support/chromium.js';
+import { accessibilityFaults, add, message, People, type Person, say, until } from '../support/chat-page.js';
+import { startBrowserOrSkip } from '../support/chromium.js';
 import { LocalMesh, passwordOf } from '../support/local-mesh.js';
 import { Command, Workshop } from '../support/node-process.js';
 import { temporaryFile } from '../support/temporary-file.js';
@@ -32,28 +32,17 @@ describe('the chat page', function () {
   this.slow(30_000);
   let own: Browser | undefined;
   let mesh: LocalMesh;
-  const people: Person[] = [];
+  let people: People;
 
   before(async function () {
     await buildWeb();
-    const there = browser();
-    if ('missing' in there) {
-      console.log(`      SKIPPED, nothing was tried in a browser: ${there.missing}`);
-      return this.skip();
-    }
-    try {
-      own = await startBrowser(there.program);
-    } catch (error) {
-      console.log(`      SKIPPED, nothing was tried in a browser: ${String(error).split('\n', 1)[0]}`);
-      return this.skip();
-    }
+    own = await startBrowserOrSkip(this);
     mesh = await LocalMesh.start({ transport: 'wss', tls: true, page: '/chat' });
+    people = new People(own, mesh);
   });
 
   afterEach(async function () {
-    if (this.currentTest?.state !== 'passed') for (const person of people) console.log(await person.shown());
-    for (const person of people.splice(0)) await person.close();
-    await mesh?.leave();
+    await people?.leave(this.currentTest?.state === 'passed');
   });
 
   after(async () => {
@@ -61,15 +50,7 @@ describe('the chat page', function () {
     await mesh?.close();
   });
 
-  const pageOf = (domain: string): string => `${mesh.url(domain).replace(/^wss/, 'https')}/chat`;
-
-  async function person(address: string, options: Parameters<typeof Person.at>[3] = {}): Promise<Person> {
-    if (own === undefined) throw new Error('there is no browser');
-    const domain = address.slice(address.lastIndexOf('@') + 1);
-    const one = await Person.at(own, address, pageOf(domain), options);
-    people.push(one);
-    return one;
-  }
+  const person = (address: string, options?: BrowserContextOptions): Promise<Person> => people.person(address, options);
 
   it('is small, and loads nothing from elsewhere', async () => {
     const { files, later } = await chatFiles();

@@ -6,7 +6,7 @@ import { startNode } from '../../lib/node/node.js';
 import { buildWeb } from '../../web/build.js';
 import { secretOf, tokenFile } from '../support/api-fixture.js';
 import { accessibilityFaults, PATIENCE_MS } from '../support/chat-page.js';
-import { browser, profile, startBrowser } from '../support/chromium.js';
+import { profile, startBrowserOrSkip } from '../support/chromium.js';
 import { failureOf } from '../support/failure.js';
 import { freePort } from '../support/free-port.js';
 
@@ -25,12 +25,7 @@ describe('the console', function () {
 
   before(async function () {
     await buildWeb();
-    const there = browser();
-    const why = 'missing' in there ? there.missing : undefined;
-    if (!('missing' in there)) own = await startBrowser(there.program).catch(() => undefined);
-    if (own !== undefined) return;
-    console.log(`      SKIPPED, nothing was tried in a browser: ${why ?? 'it does not run here'}`);
-    this.skip();
+    own = await startBrowserOrSkip(this);
   });
 
   after(async () => {

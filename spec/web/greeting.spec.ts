@@ -3,7 +3,7 @@
  * before is lost to them. Tried in a real Chromium, which delivers a message that came with the answer to the request.
  */
 import { expect } from 'chai';
-import { browser, Stage } from '../support/chromium.js';
+import { browserOrSkip, Stage } from '../support/chromium.js';
 import { INSTALL_TIMEOUT_MS } from '../support/debian.js';
 import { LocalMesh } from '../support/local-mesh.js';
 import { within } from '../support/within.js';
@@ -51,12 +51,7 @@ describe('the greeting to a page that listens late', function () {
 
   before(function () {
     this.timeout(INSTALL_TIMEOUT_MS);
-    const there = browser();
-    if ('missing' in there) {
-      console.log(`      SKIPPED, nothing was tried in a browser: ${there.missing}`);
-      this.skip();
-    }
-    program = there.program;
+    program = browserOrSkip(this);
   });
 
   for (const transport of ['ws', 'wss'] as const) {

@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { Client } from './client.js';
 import { Dialog } from './dialog.js';
+import { DialogEnd } from './dialog-end.js';
 import { wordsFor } from './session.js';
 import type { OwnCertificate } from './types.js';
 import { date } from './words.js';
@@ -69,17 +70,7 @@ function Import({ client, close }: CertificateDialogProps) {
           onInput={({ currentTarget }) => setPassphrase(currentTarget.value)}
         />
       </label>
-      <p class="trouble" role="alert">
-        {trouble}
-      </p>
-      <div class="buttons">
-        <button type="button" class="quiet" onClick={close}>
-          Cancel
-        </button>
-        <button type="submit" class="primary" disabled={busy}>
-          {busy ? 'Importing…' : 'Import'}
-        </button>
-      </div>
+      <DialogEnd trouble={trouble} label={busy ? 'Importing…' : 'Import'} disabled={busy} close={close} />
     </form>
   );
 }

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { CertificateDialog } from './certificate.js';
 import type { Client } from './client.js';
 import { Dialog } from './dialog.js';
+import { DialogEnd } from './dialog-end.js';
 import { Icon } from './icons.js';
 import { RoundButton } from './round-button.js';
 import { wordsFor } from './session.js';
@@ -148,17 +149,7 @@ function AddDialog({ client, close }: { readonly client: Client; readonly close:
           <input type="checkbox" checked={show} onChange={({ currentTarget }) => setShow(currentTarget.checked)} />
           Let them see when I am here
         </label>
-        <p class="trouble" role="alert">
-          {trouble}
-        </p>
-        <div class="buttons">
-          <button type="button" class="quiet" onClick={close}>
-            Cancel
-          </button>
-          <button type="submit" class="primary">
-            Add
-          </button>
-        </div>
+        <DialogEnd trouble={trouble} label="Add" close={close} />
       </form>
     </Dialog>
   );
