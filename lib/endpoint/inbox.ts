@@ -250,7 +250,8 @@ export class Inbox implements DeliveryOwner {
   #run(handler: DeliveryHandler, delivery: Delivery): void {
     try {
       const later = handler(delivery);
-      if (later !== undefined) {
+      // In JavaScript a handler such as `(delivery) => texts.push(delivery.text())` returns something else.
+      if (typeof later?.then === 'function') {
         later.then(
           () => this.#handled(delivery),
           (error: unknown) => this.#failed(delivery, error),

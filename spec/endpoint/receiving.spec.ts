@@ -195,6 +195,20 @@ describe('endpoint: receiving', () => {
     expect(faults).to.deep.equal([['Error: a secret of the application', BARNEY]]);
   });
 
+  it('accepts what a handler has taken, whatever the handler returns in JavaScript', async () => {
+    const { relay, fred } = await scripted();
+    const { channel } = relay;
+    const faults: unknown[] = [];
+    fred.on('error', (error) => faults.push(error));
+    const returned: readonly unknown[] = [7, null, 'text', {}];
+    for (const value of returned) {
+      fred.receive((() => value) as () => void);
+      channel.send(forFred);
+    }
+    expect([...channel.answers.values()]).to.deep.equal(returned.map(() => OK));
+    expect(faults).to.deep.equal([]);
+  });
+
   it('REQ-IMXP-033 refuses Data for addresses that are not attached here', async () => {
     const { relay, fred } = await scripted();
     const { channel } = relay;
