@@ -4,6 +4,7 @@ import type { Limits } from '../lib/config/limits.js';
 import type { Dialled } from '../lib/endpoint/dialling.js';
 import type { EndpointSettings } from '../lib/endpoint/options.js';
 import { ImxpError, LocalError } from '../lib/errors.js';
+import { dialAlternatives } from '../lib/transport/alternatives.js';
 import { Connection } from '../lib/transport/connection.js';
 import type { DialTarget } from '../lib/transport/dialer.js';
 import { authenticate } from '../lib/transport/sasl/client.js';
@@ -29,23 +30,8 @@ export class Dialling {
     throw new LocalError('ARGUMENT', `a browser can reach relays only by wss:// or ws://, not ${foreign.url}`);
   }
 
-  async dial(dialled: Dialled): Promise<Connection> {
-    const { failures, chosen } = dialled;
-    let last: ImxpError = new LocalError('ARGUMENT', 'no relay to connect to');
-    for (const relay of failures?.sort(dialled.relays) ?? dialled.relays) {
-      try {
-        const connection = await this.#dialOne(relay, dialled);
-        failures?.worked(relay.url);
-        chosen?.(relay);
-        return connection;
-      } catch (error) {
-        if (!(error instanceof ImxpError)) throw error;
-        failures?.failed(relay.url);
-        last = error;
-        if (error.code === 'SASL_REFUSED' || error.code === 'SASL_NO_MECHANISM') break;
-      }
-    }
-    throw last;
+  dial(dialled: Dialled): Promise<Connection> {
+    return dialAlternatives(dialled, (relay) => this.#dialOne(relay, dialled));
   }
 
   async #dialOne(relay: DialTarget, { owner, profiles, credentials }: Dialled): Promise<Connection> {

@@ -7,6 +7,7 @@ import { open, type RootDatabase } from 'lmdb';
 import { LocalError } from '../errors.js';
 import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/offline/spool.js';
 import { Batches, type BatchLimits } from './batches.js';
+import { reasonOf } from './lmdb-failure.js';
 import { refuseDamaged } from './lmdb-file.js';
 import { closedError } from './store.js';
 
@@ -147,19 +148,6 @@ function encoded({ profile, payload }: SpoolRecord): Buffer {
 function recordOf(value: Buffer): SpoolRecord {
   const end = 2 + value.readUInt16BE(0);
   return { profile: value.toString('utf8', 2, end), payload: value.subarray(end) };
-}
-
-/**
- * lmdb reports why a commit failed in a promise of its own, which is already rejected and would end the process if
- * nobody handled it.
- */
-async function reasonOf(cause: unknown): Promise<unknown> {
-  if (!(cause instanceof Error && 'commitError' in cause)) return cause;
-  try {
-    return await Promise.race([cause.commitError, cause]);
-  } catch (reason) {
-    return reason;
-  }
 }
 
 function failed(cause: unknown): LocalError {

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { directoryObstacle } from '../config/directory.js';
 import { LocalError } from '../errors.js';
+import { reasonOf } from './lmdb-failure.js';
 import { refuseDamaged } from './lmdb-file.js';
 import {
   ABSENT,
@@ -235,19 +236,6 @@ export class LmdbStore implements Store {
 
 function expecting(expected: number | undefined): Pick<Change, 'expected'> {
   return expected === undefined ? {} : { expected };
-}
-
-/**
- * lmdb reports why a commit failed in a promise of its own, which is already rejected and would end the process if
- * nobody handled it.
- */
-async function reasonOf(cause: unknown): Promise<unknown> {
-  if (!(cause instanceof Error && 'commitError' in cause)) return cause;
-  try {
-    return await Promise.race([cause.commitError, cause]);
-  } catch (reason) {
-    return reason;
-  }
 }
 
 function failed(cause: unknown): LocalError {

@@ -6,12 +6,12 @@ import type { Limits } from '../config/limits.js';
 import type { RelayLocation } from '../config/relay-url.js';
 import { ImxpError, LocalError, RefusedError, TransportError } from '../errors.js';
 import { events } from '../ops/events.js';
+import { type Alternatives, dialAlternatives } from './alternatives.js';
 import { Connection, type ConnectionOwner } from './connection.js';
 import { connectFirst } from './happy-eyeballs.js';
 import { addressOfRelay } from './network.js';
 import type { ProfileTable } from './profile.js';
 import type { ReassemblyBudget } from './reassembly-budget.js';
-import type { RecentFailures } from './recent-failures.js';
 import { authenticate, type Credentials } from './sasl/client.js';
 import { secure } from './tls/client.js';
 import type { DaneProof } from './tls/dane.js';
@@ -29,12 +29,7 @@ export interface DialTarget extends RelayLocation {
   readonly dane?: DaneProof;
 }
 
-export interface DialOptions {
-  /** Tried in this order, but for those that failed recently. */
-  readonly relays: readonly DialTarget[];
-  readonly failures?: RecentFailures;
-  /** Told which relay it was in the end. */
-  readonly chosen?: (relay: DialTarget) => void;
+export interface DialOptions extends Alternatives<DialTarget> {
   /** The domain whose relay is wanted: its certificate must name it, and it goes into serverName. */
   readonly domain: string;
   readonly tls: 'off' | 'prefer' | 'require';
@@ -61,25 +56,8 @@ const ALTERNATIVE_GREETING_MS = 5000;
  * @throws the error of the last alternative: TransportError CONNECT_FAILED | TIMED_OUT, RefusedError BEEP_UNAVAILABLE |
  * SASL_REFUSED | TLS_REFUSED, RemoteProtocolError TLS_FAILED …
  */
-export async function dial(options: DialOptions): Promise<Connection> {
-  const { failures, chosen } = options;
-  const relays = failures?.sort(options.relays) ?? options.relays;
-  let last: ImxpError = new LocalError('ARGUMENT', 'no address to connect to');
-  for (const relay of relays) {
-    try {
-      const connection = await dialRelay(relay, relay === relays.at(-1) ? options : withShortTimeouts(options));
-      failures?.worked(relay.url);
-      chosen?.(relay);
-      return connection;
-    } catch (error) {
-      if (!(error instanceof ImxpError)) throw error;
-      failures?.failed(relay.url);
-      last = error;
-      // Another relay of the same domain knows the same passwords.
-      if (error.code === 'SASL_REFUSED' || error.code === 'SASL_NO_MECHANISM') break;
-    }
-  }
-  throw last;
+export function dial(options: DialOptions): Promise<Connection> {
+  return dialAlternatives(options, (relay, last) => dialRelay(relay, last ? options : withShortTimeouts(options)));
 }
 
 /** A relay that hangs must not keep senders from the next one. */
