@@ -16,7 +16,7 @@ import { domainText, explainDomain, explainIdentity, identityRows } from './supp
 import { explain } from './support/manual.js';
 import { accountArgument, domainArgument, shownName } from './support/names.js';
 import { print, printJson, table } from './support/output.js';
-import { checkAsOwner } from './support/store-owner.js';
+import { checkAsOwner, userName } from './support/store-owner.js';
 
 const shown = (path: string): string => relative('', path) || '.';
 
@@ -111,7 +111,7 @@ async function check(flags: CheckFlags): Promise<void> {
     });
     return;
   }
-  if (owner !== undefined) print(`Checked as user ${owner.uid}, to whom the store belongs.`);
+  if (owner !== undefined) print(`Checked as user ${await userName(owner)}, to whom the store belongs.`);
   for (const problem of problems) {
     const word = problem.severity === 'error' ? paint('red', 'error') : paint('yellow', 'warning');
     print(`${word} ${writeProblem(problem, shown(file))}`);

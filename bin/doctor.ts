@@ -22,13 +22,15 @@ function rows({ area, state, text, advice }: Diagnosis): string[][] {
   return advice === undefined ? [line] : [line, [paint(STYLES[state], ' '.repeat(7)), '', `-> ${harmless(advice)}`]];
 }
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
 async function doctor({ config, json, ...network }: DoctorOptions): Promise<void> {
   const found = await diagnose(config, network);
   const count = (state: Diagnosis['state']): number => found.filter((one) => one.state === state).length;
   if (json === true) printJson(found);
   else {
     print(table(found.flatMap(rows)));
-    print(`${count('error')} errors, ${count('warning')} warnings`);
+    print(`${counted(count('error'), 'error')}, ${counted(count('warning'), 'warning')}`);
   }
   if (count('error') === 0) return;
   const configured = found.some(({ area, state }) => area === 'configuration' && state === 'error');

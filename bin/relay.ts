@@ -10,6 +10,7 @@ import { whenAborted } from '../lib/transport/abort.js';
 import { loadForCommand, withConfig } from './support/configuration.js';
 import { EXIT } from './support/exit.js';
 import { explain } from './support/manual.js';
+import { requireOwnStore } from './support/store-owner.js';
 import { growWhenBusy } from './support/young-generation.js';
 
 /** Time for output that has just been written. */
@@ -40,6 +41,7 @@ interface RelayOptions {
 async function relay({ config: path, workers }: RelayOptions): Promise<void> {
   const withWorkers = (loaded: NodeConfig): NodeConfig => (workers === undefined ? loaded : { ...loaded, workers });
   const config = withWorkers(await loadForCommand(path));
+  await requireOwnStore(config.store);
   const log = startLog({ level: config.log.level, every, later });
   process.once('exit', () => log.stop());
   const { startNode } = await import('../lib/node/node.js');

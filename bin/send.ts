@@ -25,7 +25,7 @@ import {
 import { CommandError, EXIT, exitCodeOf } from './support/exit.js';
 import { type FileType, typeOf } from './support/file-type.js';
 import { fileError, readGivenFile } from './support/files.js';
-import { hintFor } from './support/hints.js';
+import { sendHint } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { type Recipients, recipientsArgument, severalRecipients, shownName } from './support/names.js';
 import { complain, hint, note, print, printJson, table } from './support/output.js';
@@ -255,7 +255,7 @@ async function sendOne(
   const complaint = complaintOf(outcomes);
   if (complaint !== undefined) {
     complain(harmless(complaint));
-    hint(hintFor(outcomes.find(({ error }) => error !== undefined)?.error));
+    hint(sendHint(outcomes.find(({ error }) => error !== undefined)?.error, options.hold === true));
   }
   if (unconfirmed.length > 0) {
     complain(`no confirmation for ${unconfirmed.join(', ')} within the time limit`);

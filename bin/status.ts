@@ -1,7 +1,7 @@
 /** `imxp status`: shows the state of a running node. */
 import type { Command } from 'commander';
 import type { NodeStatus } from '../lib/ops/status.js';
-import { paint } from '../lib/ops/terminal.js';
+import { harmless, paint } from '../lib/ops/terminal.js';
 import { type AdminCommandOptions, adminUrl, askStatus, withAdmin } from './support/admin.js';
 import { askControl } from './support/control.js';
 import { EXIT } from './support/exit.js';
@@ -17,10 +17,12 @@ interface StatusOptions extends AdminCommandOptions {
   readonly sessions?: boolean;
 }
 
-export function headline({ state, domains, version, process, uptimeSeconds }: NodeStatus): string {
-  const color = state === 'ready' ? 'green' : 'yellow';
+export function headline({ state, obstacle, domains, version, process, uptimeSeconds }: NodeStatus): string {
+  const color = state === 'ready' && obstacle === undefined ? 'green' : 'yellow';
   const who = `imxp ${version}, process ${process.pid}`;
-  return `${paint('bold', domains.map(shownName).join(', '))}: ${paint(color, state)} since ${duration(uptimeSeconds)} (${who})`;
+  const since = `${paint(color, state)} since ${duration(uptimeSeconds)} (${who})`;
+  const but = obstacle === undefined ? '' : `\n${paint('red', `but ${harmless(obstacle)}`)}`;
+  return `${paint('bold', domains.map(shownName).join(', '))}: ${since}${but}`;
 }
 
 export function linkRows({ links }: NodeStatus): string[][] {
@@ -147,7 +149,7 @@ async function status(options: StatusOptions): Promise<void> {
     return;
   }
   const node = await askStatus(await adminUrl(options));
-  if (node.state !== 'ready') process.exitCode = EXIT.UNAVAILABLE;
+  if (node.state !== 'ready' || node.obstacle !== undefined) process.exitCode = EXIT.UNAVAILABLE;
   if (options.json === true) {
     printJson(node);
     return;
@@ -176,7 +178,7 @@ export function register(command: Command): void {
     about: 'The configuration of the node must have an "admin" section, except for --sessions.',
     exits: {
       0: 'the node is ready',
-      69: 'the node is not ready, or does not answer',
+      69: 'the node is not ready (as on a full disk, or with an expired certificate), or does not answer',
       78: 'the configuration is not valid, or has no "admin" section',
     },
     examples: [

@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { directoryObstacle } from '../../lib/config/directory.js';
 import { describeFileError } from '../../lib/config/password-file.js';
 import { writeProblem } from '../../lib/config/problem.js';
 import { writeRelayUrl } from '../../lib/config/relay-url.js';
@@ -10,8 +11,13 @@ import type { NodeConfig } from '../../lib/config/schema.js';
 import { MESH_SERVICES } from '../../lib/mesh/dns/locate.js';
 import { type ObtainedState, obtainedStates } from '../../lib/node/acme-check.js';
 import { checkConfig } from '../../lib/node/configuration.js';
+import { requireRoom } from '../../lib/store/room.js';
+import { cannotListen } from '../../lib/transport/listen-fault.js';
 import { matchesTlsa, recommendedTlsa, type TlsaRecord } from '../../lib/transport/tls/dane.js';
+import { askStatus } from './admin.js';
+import { askControl } from './control.js';
 import { Observer, type TlsaSeen } from './dns.js';
+import { CommandError, EXIT } from './exit.js';
 import { hintFor } from './hints.js';
 import { checkAsOwner } from './store-owner.js';
 import { octets } from './units.js';
@@ -43,7 +49,9 @@ export async function diagnose(
   { nameServer, ca }: { nameServer?: string; ca?: string },
 ): Promise<Diagnosis[]> {
   const { file, config, problems } = await checkAsOwner(path);
-  const found: Diagnosis[] = problems.map((problem) => {
+  // A full disk is no fault of the configuration: it is found with the store.
+  const faults = problems.filter((problem) => problem.severity === 'error' || problem.path !== 'store.path');
+  const found: Diagnosis[] = faults.map((problem) => {
     const text = writeProblem(problem, file);
     const advice = 'Correct the file; docs/reference/configuration.md describes each key.';
     return problem.severity === 'error' ? bad('configuration', text, advice) : doubtful('configuration', text, advice);
@@ -56,7 +64,8 @@ export async function diagnose(
   return [
     ...found,
     ...(await storeOf(usable)),
-    ...(await portsOf(usable, observer)),
+    ...(await portsOf(usable, observer, await runsOn(path, usable))),
+    ...(await adminPortOf(usable)),
     ...(await certificatesOf(usable)),
     ...(await clockOf(usable)),
     ...(await dnsOf(usable, observer)),
@@ -85,10 +94,10 @@ async function storeOf({ store }: NodeConfig): Promise<Diagnosis[]> {
     }
     const { bavail, bsize } = await statfs(path);
     const room = bavail * bsize;
-    if (room < ROOM_OCTETS) {
-      const advice = 'Make room on the device; a full one refuses messages that are to be held, accounts and presence.';
-      found.push(doubtful('store', `only ${octets(room)} are free at ${path}`, advice));
-    }
+    const full = await fullness(path);
+    const advice = 'Make room on the device; a full one refuses messages that are to be held, accounts and presence.';
+    if (full !== undefined) found.push(bad('store', full, advice));
+    else if (room < ROOM_OCTETS) found.push(doubtful('store', `only ${octets(room)} are free at ${path}`, advice));
     return found.length > 0 ? found : [good('store', `${path}, with ${octets(room)} free`)];
   } catch (error) {
     if (isFileError(error, 'ENOENT')) return [good('store', `${path} does not exist yet; the node makes it`)];
@@ -96,47 +105,93 @@ async function storeOf({ store }: NodeConfig): Promise<Diagnosis[]> {
   }
 }
 
+/** Why nothing can be written on a full device. */
+async function fullness(path: string): Promise<string | undefined> {
+  const obstacle = await directoryObstacle(path);
+  if (obstacle?.transient === true) return obstacle.text;
+  try {
+    requireRoom(path, 0);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Whether a node runs on the store of a configuration; undefined where that cannot be known. */
+async function runsOn(file: string, { store }: NodeConfig): Promise<boolean | undefined> {
+  if (store.type === 'memory') return undefined;
+  try {
+    await askControl(file, 'GET', '/sessions');
+    return true;
+  } catch (error) {
+    return error instanceof CommandError && error.exitCode === EXIT.UNAVAILABLE ? false : undefined;
+  }
+}
+
 const isFileError = (error: unknown, code: string): boolean =>
   error instanceof Error && 'code' in error && error.code === code;
 
 /** Tries to listen on each port: what is taken is either this node, or something that keeps it from starting. */
-async function portsOf({ listen, domains }: NodeConfig, observer: Observer): Promise<Diagnosis[]> {
+async function portsOf(
+  { listen, domains, store }: NodeConfig,
+  observer: Observer,
+  runs: boolean | undefined,
+): Promise<Diagnosis[]> {
   const [domain = ''] = domains;
   const found: Diagnosis[] = [];
   for (const { transport, host, port } of listen) {
     const url = writeRelayUrl(transport, host, port);
     const failure = port === 0 ? undefined : await failureToListen(host, port);
     if (failure === undefined) found.push(good('ports', `${url} is free; the node is not running`));
-    else if (failure === 'EADDRINUSE') {
-      // A node that listens on every interface is reached on the loopback interface.
-      const near = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+    else if (failure.code === 'EADDRINUSE') {
+      const near = nearest(host);
       // One that takes both is asked in the simpler way.
       const way = transport === 'any' ? 'tcp' : transport;
       const location = { transport: way, host: near, port, url: writeRelayUrl(way, near, port) };
       const { ok, says } = await observer.reach(location, domain, transport === 'wss' ? 'require' : 'off');
-      found.push(
-        ok
-          ? good('ports', `a relay answers at ${url}`)
-          : bad(
-              'ports',
-              `${url} is in use by something else: ${says}`,
-              `ss -ltnp 'sport = :${port}' shows the program.`,
-            ),
-      );
-    } else found.push(bad('ports', `cannot listen on ${url}: ${failure}`, listenAdvice(failure)));
+      if (!ok) found.push(bad('ports', `${url} is in use by something else: ${says}`, whoListens(port)));
+      else if (runs === false && store.type !== 'memory') {
+        const text = `a relay answers at ${url}, and no node runs on ${store.path}: it may be another one`;
+        found.push(doubtful('ports', text, whoListens(port)));
+      } else found.push(good('ports', `a relay answers at ${url}`));
+    } else found.push(bad('ports', cannotListen(host, port, failure).message, listenAdvice(failure.code)));
   }
   return found;
 }
 
-function failureToListen(host: string, port: number): Promise<string | undefined> {
+async function adminPortOf({ admin }: NodeConfig): Promise<Diagnosis[]> {
+  if (admin === undefined || admin.port === 0) return [];
+  const { host, port } = admin;
+  const failure = await failureToListen(host, port);
+  if (failure === undefined) return [good('ports', `${host} port ${port} (admin) is free; the node is not running`)];
+  if (failure.code !== 'EADDRINUSE')
+    return [bad('ports', cannotListen(host, port, failure, 'admin: ').message, listenAdvice(failure.code))];
+  const near = nearest(host);
+  const url = new URL(`http://${near.includes(':') ? `[${near}]` : near}:${port}`);
+  try {
+    const { domains } = await askStatus(url);
+    return [good('ports', `the node of ${domains.join(', ')} answers at ${url.origin} (admin)`)];
+  } catch (error) {
+    return [bad('ports', `admin: ${error instanceof Error ? error.message : String(error)}`, whoListens(port))];
+  }
+}
+
+/** A node that listens on every interface is reached on the loopback interface. */
+function nearest(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+}
+
+const whoListens = (port: number): string => `ss -ltnp 'sport = :${port}' shows the program.`;
+
+function failureToListen(host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.once('error', resolve);
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
   });
 }
 
-function listenAdvice(failure: string): string {
+function listenAdvice(failure: string | undefined): string {
   switch (failure) {
     case 'EACCES':
       return 'Ports below 1024 need a privilege: AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or another port.';

@@ -10,6 +10,8 @@ const UNKNOWN_RESULT = 'Whether it was delivered is not known: ask the recipient
 const CHECK_XMPP_SERVER =
   'Check that the XMPP server is running and has the component, and that xmpp.host and xmpp.port name its port for components.';
 const TRY_LATER = 'Try again later.';
+const HOLD = 'This may pass: try again later, or use imxp send --hold to have the relay keep the message.';
+const FULL_DEVICE = 'Make room on the device.';
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   NO_RELAY: NAME_RELAY,
@@ -34,8 +36,6 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   TLS_INJECTED: 'Somebody may be tampering with the connection: use another network, or --tls require.',
   LISTEN_FAILED:
     'It may pass: systemd starts the node again. ss -ltnp shows who listens where, and ip address the addresses of this machine.',
-  STORE_FAILED:
-    'Check that the directory of store.path exists, belongs to you and has room, and that the database of store.url answers.',
   SMIME_UNREADABLE: 'Give the certificate it was encrypted for: --identity FILE.',
 };
 
@@ -50,7 +50,7 @@ const UNKNOWN_CA = /^(?:SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UN
 
 const REPLY_HINTS: Readonly<Record<number, string>> = {
   421: TRY_LATER,
-  450: 'This may pass: try again later, or use imxp send --hold to have the relay keep the message.',
+  450: HOLD,
   451: UNKNOWN_RESULT,
   504: 'A relay on the path does not support an option of this message: send it without.',
   530: 'Log in first: give --password-file, or --cert and --key.',
@@ -70,6 +70,7 @@ export function hintFor(error: unknown): string | undefined {
     return error.hint ?? (error.cause === undefined ? undefined : hintFor(error.cause));
   if (error instanceof RefusedError && error.code === 'REFUSED') return refusalHint(error);
   if (error instanceof ImxpError && isForNow(error) && error.code !== 'BEEP_UNAVAILABLE') return TRY_LATER;
+  if (error instanceof ImxpError && error.code === 'STORE_FAILED') return storeHint(error);
   if (error instanceof ImxpError)
     return certificateHint(error) ?? componentHint(error) ?? sentHint(error) ?? HINTS[error.code];
   return fileHint(error);
@@ -78,6 +79,12 @@ export function hintFor(error: unknown): string | undefined {
 /** What to do about a refusal that is not thrown, such as one of several recipients. */
 export function replyHint({ code }: Pick<Reply, 'code'>): string | undefined {
   return REPLY_HINTS[code];
+}
+
+/** What to do about the failure of a message; `held` if the relay was asked to keep it. */
+export function sendHint(error: unknown, held: boolean): string | undefined {
+  const found = hintFor(error);
+  return held && found === HOLD ? TRY_LATER : found;
 }
 
 /** Said where the relay of a program that only sends refuses subaddresses. */
@@ -126,6 +133,13 @@ function componentHint({ code, fields, message }: ImxpError): string | undefined
   return message.includes('not-authorized') ? undefined : CHECK_XMPP_SERVER;
 }
 
+function storeHint({ fields }: ImxpError): string | undefined {
+  // In use: the message names the process, and what to do.
+  if (fields['pid'] !== undefined) return undefined;
+  if (fields['full'] === true) return FULL_DEVICE;
+  return 'Run imxp doctor: it says what is wrong with the store (owner, room, a database that does not answer).';
+}
+
 function sentHint({ fields }: ImxpError): string | undefined {
   return fields['sent'] === true ? UNKNOWN_RESULT : undefined;
 }
@@ -142,7 +156,7 @@ function fileHint(error: unknown): string | undefined {
       return 'Check the owner and the permissions (ls -l).';
     case 'ENOSPC':
     case 'EDQUOT':
-      return 'Make room on the device.';
+      return FULL_DEVICE;
     default:
       return undefined;
   }

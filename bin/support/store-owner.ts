@@ -3,11 +3,12 @@
  * may read or write says nothing about what the node may; so such work is done as the owner of the store.
  */
 import { execFile } from 'node:child_process';
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { StoreConfig } from '../../lib/config/schema.js';
 import { type Checked, checkConfig } from '../../lib/node/configuration.js';
+import { CommandError, EXIT } from './exit.js';
 
 export interface Owner {
   readonly uid: number;
@@ -29,6 +30,37 @@ export async function foreignOwner(store: StoreConfig): Promise<Owner | undefine
       const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
       if (!missing || path === dirname(path)) return undefined;
     }
+  }
+}
+
+/** Refuses to run a node as root on what is in the store of another user: that user could not open what it leaves there. */
+export async function requireOwnStore(store: StoreConfig): Promise<void> {
+  const owner = await foreignOwner(store);
+  if (owner === undefined || store.type === 'memory' || !(await holdsSomething(store.path))) return;
+  const user = await userName(owner);
+  throw new CommandError(
+    EXIT.CONFIGURATION,
+    `store.path: ${store.path}: belongs to user ${user}, who could not use what root writes there`,
+    { hint: `Run the node as that user (sudo -u ${user}), or give the store to root: chown -R 0 ${store.path}` },
+  );
+}
+
+async function holdsSomething(directory: string): Promise<boolean> {
+  try {
+    return (await readdir(directory)).length > 0;
+  } catch {
+    // It does not exist yet, or the store will say what is wrong with it.
+    return false;
+  }
+}
+
+/** Returns the name of a user, or the number of one without a name. */
+export async function userName({ uid }: Owner): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)('id', ['-nu', `${uid}`]);
+    return stdout.trim();
+  } catch {
+    return `${uid}`;
   }
 }
 

@@ -24,7 +24,7 @@ export interface AdminAddress {
 }
 
 /** Asked for each look. */
-export type NodeFactsSource = () => Promise<Omit<NodeFacts, 'state'>>;
+export type NodeFactsSource = () => Promise<Omit<NodeFacts, 'state' | 'obstacle'>>;
 
 const INDEX = `imxp
 
@@ -44,6 +44,7 @@ export class Admin {
   readonly #hasConsole: boolean;
   #store: ReadonlyMap<string, Readonly<OperationCounts>> = new Map();
   #counted: CountedStore | undefined;
+  #failing: () => string | undefined = () => undefined;
   #facts: NodeFactsSource | undefined;
   #combine: ((own: NodeStatus) => Promise<NodeStatus>) | undefined;
   #state: NodeState = 'starting';
@@ -57,7 +58,7 @@ export class Admin {
     this.#metrics = new Metrics({
       status: () => this.#status(),
       store: () => this.#store,
-      failing: () => this.#counted?.failing !== undefined,
+      failing: () => this.#failing() !== undefined,
       engine: () => this.#counted?.engine,
     });
     const pages = new Map<string, () => Page | Promise<Page>>([
@@ -99,10 +100,15 @@ export class Admin {
     return `http://${host}:${this.#server.port}`;
   }
 
-  /** Wraps a store so that the metrics show what is done with it. */
-  counted(store: Store): Store {
+  /**
+   * Wraps a store so that the metrics show what is done with it.
+   *
+   * @param failing why what is stored beside it cannot be written, as held messages on a full disk
+   */
+  counted(store: Store, failing: () => string | undefined = () => undefined): Store {
     const counted = new CountedStore(store);
     this.#counted = counted;
+    this.#failing = () => counted.failing ?? failing();
     this.#store = counted.counts;
     return counted;
   }
@@ -145,9 +151,9 @@ export class Admin {
   }
 
   #readiness(): Page {
-    const failing = this.#counted?.failing ?? this.#obstacle();
     if (this.#state !== 'ready') return textPage(503, this.#state);
-    return failing === undefined ? textPage(200, 'ready') : textPage(503, `ready, but ${failing}`);
+    const obstacle = this.#failing() ?? this.#obstacle();
+    return obstacle === undefined ? textPage(200, 'ready') : textPage(503, `ready, but ${obstacle}`);
   }
 
   /** A page that needs a node. */
@@ -158,7 +164,9 @@ export class Admin {
   async #status(): Promise<NodeStatus> {
     const facts = await this.#facts?.();
     if (facts === undefined) throw new Error('there is no node to ask');
-    const own = statusOf({ state: this.#state, ...facts }, this.traffic, this.#loop);
+    const obstacle = this.#failing() ?? this.#obstacle();
+    const state = { state: this.#state, ...(obstacle === undefined ? {} : { obstacle }) };
+    const own = statusOf({ ...state, ...facts }, this.traffic, this.#loop);
     return this.#combine === undefined ? own : await this.#combine(own);
   }
 }

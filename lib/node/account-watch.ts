@@ -11,6 +11,7 @@ import { identityOf } from '../mesh/identity.js';
 import type { Clock } from '../ops/clock.js';
 import { events } from '../ops/events.js';
 import type { AccountRules } from '../relay/accounts.js';
+import type { Spool } from '../relay/offline/spool.js';
 import type { OwnRates } from '../relay/rates.js';
 import { type AccountState, assembled, type Quota, type VersionedState } from '../store/account-state.js';
 import { type Accounts, disabledText } from '../store/accounts.js';
@@ -39,6 +40,8 @@ export interface AccountWatchOptions {
   readonly access: { readonly writtenByOthers: number };
   readonly permissionsChanged: () => void;
   readonly store: Store;
+  /** Absent in processes of a node that have none: the one that has it looks after the room on the disk. */
+  readonly spool?: Spool | undefined;
   readonly accounts: Accounts;
   readonly clock: Clock;
   /** Sessions that peers opened. */
@@ -183,11 +186,9 @@ export class AccountWatch implements AccountRules {
 
   #tick(): void {
     this.#ticks += 1;
-    const { store } = this.#options;
     if (this.#ticks % WRITE_TICKS === 0) {
       this.#notes.write().catch(fault);
-      // Where nothing else is written, nobody would notice that there is room on the disk again.
-      if (store.failing !== undefined) store.put(PROBE, this.#ticks).catch(fault);
+      this.#checkDisk();
     }
     if (this.#looking !== undefined || performance.now() < this.#lookAt) return;
     if (this.#unwatch !== undefined && !this.#changed && this.#ticks % FALLBACK_TICKS !== 0) return;
@@ -207,6 +208,19 @@ export class AccountWatch implements AccountRules {
         const end = performance.now();
         this.#lookAt = end + (end - begin) * SHARE;
       });
+  }
+
+  /** Where nothing else is written, nobody would notice that the disk is full, or that there is room on it again. */
+  #checkDisk(): void {
+    const { store, spool } = this.#options;
+    spool?.probe?.();
+    try {
+      if (spool !== undefined) store.checkRoom?.();
+    } catch (error) {
+      fault(error);
+      return;
+    }
+    if (store.failing !== undefined) store.put(PROBE, this.#ticks).catch(fault);
   }
 
   #lookAtAccess(): void {

@@ -205,11 +205,12 @@ export class Node {
       const worker = role?.kind === 'worker';
       leave = worker ? async () => {} : await lockStore(store, config.store, () => lost.abort());
       if (!worker) spool = await openSpool(config.store, store);
+      const held = spool;
       if (config.admin !== undefined) {
         const { startAdmin } = await import('./admin.js');
         admin = await startAdmin(config.admin, config.limits.api);
       }
-      const counted = admin?.counted(store) ?? store;
+      const counted = admin?.counted(store, () => held?.failing) ?? store;
       const secrets = await secretsIn(counted);
       const node = new Node({
         config,
@@ -441,6 +442,7 @@ export class Node {
       access: this.#entries,
       permissionsChanged: () => this.#presence.permissionsChanged(),
       store: this.#store,
+      spool: this.#spool,
       accounts: this.accounts,
       clock: systemClock,
       connections: () => [...this.#listeners.map((listener) => listener.connections), this.#local.connections],

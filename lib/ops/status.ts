@@ -154,6 +154,8 @@ export interface WorkerStatus {
 /** Facts that the node itself supplies; the others are the process's. */
 export interface NodeFacts {
   readonly state: NodeState;
+  /** What keeps a node that is ready from its work: a full disk, an expired certificate. */
+  readonly obstacle?: string;
   readonly domains: readonly string[];
   readonly listening: readonly string[];
   readonly sessions: SessionCounts;

@@ -33,6 +33,10 @@ export class CountedStore implements Store {
     return this.#store.failing;
   }
 
+  checkRoom(): void {
+    this.#store.checkRoom?.();
+  }
+
   get engine(): StoreEngine | undefined {
     return this.#store.engine;
   }

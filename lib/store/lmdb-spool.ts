@@ -9,6 +9,7 @@ import type { Spool, SpoolEntry, SpoolRecord, Written } from '../relay/offline/s
 import { Batches, type BatchLimits } from './batches.js';
 import { reasonOf } from './lmdb-failure.js';
 import { refuseDamaged } from './lmdb-file.js';
+import { requireRoom } from './room.js';
 import { closedError } from './store.js';
 
 /** The key contains what must be known without reading; keys are in the order of their parts. */
@@ -25,6 +26,10 @@ type Key = [
 /** Size of one transaction: copying more would keep everybody else waiting. */
 const BATCH: BatchLimits = { requests: 4096, octets: 8_388_608 };
 
+/** Written and deleted in one transaction. No address is empty. */
+const PROBE_KEY: Key = ['', 0, 0, 0, 0];
+const PROBE = Buffer.alloc(4096);
+
 interface Job {
   readonly octets: number;
   readonly action: () => void;
@@ -37,18 +42,43 @@ export class LmdbSpool implements Spool {
     limits: BATCH,
     sizeOf: ({ octets }) => ({ requests: 1, octets }),
     run: async (batch) => {
-      const error = await this.#write(batch);
-      for (const { written } of batch) written(error);
+      const full = this.#roomFor(batch);
+      // Deleting makes room.
+      const tried = full === undefined ? batch : batch.filter(({ octets }) => octets === 0);
+      if (full !== undefined) for (const { octets, written } of batch) if (octets > 0) written(full);
+      if (tried.length === 0) return;
+      const error = await this.#write(tried);
+      for (const { written } of tried) written(error);
     },
   });
   #closed = false;
   /** The last write failed, as on a full disk; lmdb then waits for its flush for ever. */
   #unwritten = false;
+  #failing: string | undefined;
+  readonly #path: string;
 
   /** See {@link openLmdbSpool}. */
   constructor(path: string) {
+    this.#path = path;
     // Batches by turns of the event loop are promises that are not awaited: one that fails would end the process.
     this.#root = open<Buffer, Key>({ path, noSubdir: false, encoding: 'binary', eventTurnBatching: false });
+  }
+
+  get failing(): string | undefined {
+    return this.#failing;
+  }
+
+  probe(): void {
+    if (this.#failing === undefined || this.#closed) return;
+    // Where only deletions are asked for, nobody would notice that there is room again.
+    this.#ask(
+      PROBE.length,
+      () => {
+        this.#root.putSync(PROBE_KEY, PROBE);
+        this.#root.removeSync(PROBE_KEY);
+      },
+      () => {},
+    );
   }
 
   *entries(): Iterable<SpoolEntry> {
@@ -100,6 +130,20 @@ export class LmdbSpool implements Spool {
     this.#batches.add({ octets, action, written });
   }
 
+  /** Why a batch cannot be written, if its entries do not fit on the disk. */
+  #roomFor(batch: readonly Job[]): Error | undefined {
+    const octets = batch.reduce((sum, job) => sum + job.octets, 0);
+    if (octets === 0) return undefined;
+    try {
+      requireRoom(this.#path, octets);
+      return undefined;
+    } catch (cause) {
+      const error = cause instanceof LocalError ? cause : failed(cause);
+      this.#failing = error.message;
+      return error;
+    }
+  }
+
   async #write(batch: readonly Job[]): Promise<Error | undefined> {
     try {
       await this.#root.transaction(() => {
@@ -108,12 +152,15 @@ export class LmdbSpool implements Spool {
       // A transaction resolves at commit, before the data are on the disk.
       await this.#root.flushed;
       this.#unwritten = false;
+      if (batch.some(({ octets }) => octets > 0)) this.#failing = undefined;
       // The read transaction may have begun before.
       this.#root.resetReadTxn();
       return undefined;
     } catch (cause) {
       this.#unwritten = true;
-      return failed(await reasonOf(cause));
+      const error = failed(await reasonOf(cause));
+      this.#failing = error.message;
+      return error;
     }
   }
 }

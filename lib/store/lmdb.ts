@@ -10,6 +10,7 @@ import { directoryObstacle } from '../config/directory.js';
 import { LocalError } from '../errors.js';
 import { reasonOf } from './lmdb-failure.js';
 import { refuseDamaged } from './lmdb-file.js';
+import { requireRoom } from './room.js';
 import {
   ABSENT,
   type Change,
@@ -59,6 +60,16 @@ export class LmdbStore implements Store {
 
   get failing(): string | undefined {
     return this.#failing;
+  }
+
+  checkRoom(): void {
+    try {
+      requireRoom(this.#path, 0);
+    } catch (cause) {
+      const error = cause instanceof LocalError ? cause : failed(cause);
+      this.#failing = error.message;
+      throw error;
+    }
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -200,6 +211,8 @@ export class LmdbStore implements Store {
   async #write<T>(changes: readonly Change[], action: () => T): Promise<T | undefined> {
     if (this.#closing !== undefined) throw closedError();
     for (const { key } of changes) checkKey(key);
+    // Deleting makes room.
+    if (changes.some(({ value }) => value !== undefined)) this.checkRoom();
     const fits = ({ key, expected }: Change): boolean =>
       expected === undefined || expected === (this.#entries.get(key)?.version ?? ABSENT);
     const done = this.#root.transaction(() => (changes.every(fits) ? { result: action() } : undefined));
@@ -264,7 +277,10 @@ export async function openLmdb(path: string): Promise<LmdbStore> {
   // The verifiers in it are as good as passwords (RFC 2831 §3.9), so no other user may read it.
   const obstacle = await directoryObstacle(path);
   if (obstacle !== undefined) {
-    throw new LocalError(obstacle.transient ? 'STORE_FAILED' : 'CONFIGURATION', `store.path: ${obstacle.text}`);
+    const text = `store.path: ${obstacle.text}`;
+    throw obstacle.transient
+      ? new LocalError('STORE_FAILED', text, { fields: { full: true } })
+      : new LocalError('CONFIGURATION', text);
   }
   try {
     await makeDirectory(path);

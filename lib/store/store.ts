@@ -49,6 +49,8 @@ export const STORE_KEY_OCTETS = 1500;
 export interface Store {
   /** Why the last write failed, as on a full disk; undefined if it did not. */
   readonly failing?: string | undefined;
+  /** Where the store is on a disk of this machine: @throws LocalError STORE_FAILED while that is full, and is `failing` then */
+  checkRoom?(): void;
   /** Absent where the store is part of this process. */
   readonly engine?: StoreEngine | undefined;
   /** The newest entry. Never the caller's own object: changing it changes nothing here. */

@@ -73,10 +73,30 @@ describe('imxp doctor', function () {
     // What is wrong with a file does not keep the rest from being examined.
     expect(of(found, 'configuration')[0]).to.match(/^error: .*store\.path: .*open: is open to other users.*chmod 700/);
     expect(of(found, 'ports')[0]).to.match(/^error: tcp:.* is in use by something else/);
-    expect(of(found, 'ports')[1]).to.match(/^error: cannot listen on tcp:\/\/192\.0\.2\.1:10913: EADDRNOTAVAIL/);
+    expect(of(found, 'ports')[1]).to.equal(
+      'error: cannot listen on 192.0.2.1 port 10913: this machine has no such address',
+    );
     expect(of(found, 'clock').join()).to.match(/^error: .*open was changed at .*, and this clock says/);
     expect(of(found, 'neighbours').join()).to.match(/^error: rubble\.com at tcp:/);
     for (const { state, text, advice } of found) expect(advice !== undefined, text).to.equal(state !== 'ok');
+  });
+
+  it('distinguishes its own node from another one on its ports, and looks at the admin port', async () => {
+    const admin = await freePort();
+    const store = { type: 'lmdb', path: 'own' };
+    const node = await workshop.node('other', (port) => config(port, { store, admin: { port: admin } }));
+    await node.start();
+    const own = await examined(config(node.port, { store, admin: { port: admin } }));
+    expect(of(own.found, 'ports')).to.deep.equal([
+      `ok: a relay answers at tcp://127.0.0.1:${node.port}`,
+      `ok: the node of example.com answers at http://127.0.0.1:${admin} (admin)`,
+    ]);
+    const more = { store: { type: 'lmdb', path: 'second' }, admin: { port: node.port } };
+    const { code, found } = await examined(config(node.port, more));
+    expect(code).to.equal(1);
+    expect(of(found, 'ports')[0]).to.match(/^warning: a relay answers at .*, and no node runs on .*second: it may be/);
+    expect(of(found, 'ports')[1]).to.match(/^error: admin: no node answers at http:/);
+    await node.stop();
   });
 
   it('names a file of the store that belongs to another user', async function () {

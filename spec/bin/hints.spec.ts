@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { CommandError, EXIT } from '../../bin/support/exit.js';
 import { hintFor, isUnknownCa } from '../../bin/support/hints.js';
 import { attachRefused } from '../../lib/endpoint/connection.js';
-import { ERROR_CODES, RefusedError, RemoteProtocolError, TransportError } from '../../lib/errors.js';
+import { ERROR_CODES, LocalError, RefusedError, RemoteProtocolError, TransportError } from '../../lib/errors.js';
 import { unacceptableTls } from '../../lib/transport/tls/secured-stream.js';
 
 describe('the hints of commands', () => {
@@ -60,6 +60,11 @@ describe('the hints of commands', () => {
       const hint = hintFor(new RemoteProtocolError(code, ''));
       if (hint !== undefined) expect(hint, code).to.match(/^(?:[A-Z]|--).*\.$/);
     }
+    // The message names the process that uses it.
+    expect(hintFor(new LocalError('STORE_FAILED', '', { fields: { pid: 1 } }))).to.equal(undefined);
+    expect(hintFor(new LocalError('STORE_FAILED', '', { fields: { full: true } }))).to.equal(
+      'Make room on the device.',
+    );
     for (const code of ['CONNECT_FAILED', 'SASL_REFUSED', 'NO_RELAY', 'BEEP_HEADER_INVALID', 'STORE_FAILED'] as const) {
       expect(hintFor(new RemoteProtocolError(code, '')), code).to.be.a('string');
     }

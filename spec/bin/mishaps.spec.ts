@@ -109,6 +109,13 @@ describe('mishaps of operators', function () {
       await workshop.file('password', 'secret-of-fred\n');
       return await run(['account', 'add', 'fred@example.com', '--password-file', 'password'], lmdb('theirs'));
     },
+    "root runs the node on the store of the node's user": async () => {
+      if (process.getuid?.() !== 0) return undefined;
+      await workshop.file('foreign/data.mdb', '');
+      await chmod(workshop.path('foreign'), 0o700);
+      await chown(workshop.path('foreign'), 65_534, 65_534);
+      return await relay(lmdb('foreign'));
+    },
     'the configuration is not there': () => workshop.run(['relay', '--config', 'none.json']),
     'the configuration is cut off': () => relay('{"domains": ["example.com"'),
     'a key is misspelt': () => relay({ ...config(), lissten: [] }),
@@ -152,6 +159,8 @@ describe('mishaps of operators', function () {
       const printed = finished.stderr.toString();
       expect(printed).to.match(message);
       expect(finished.code, printed).to.equal(code);
+      // Once, and not as a warning and an error.
+      expect(printed.match(new RegExp(message, 'g')), printed).to.have.lengthOf(1);
       // What is not the fault of this program has no stack trace.
       expect(printed).not.to.match(/^\s+at /m);
     });

@@ -122,7 +122,10 @@ function Overview({
     <>
       <header>
         <h1>{status.domains.join(', ')}</h1>
-        <span class={`state ${status.state === 'ready' ? 'up' : 'down'}`}>{status.state}</span>
+        <span class={`state ${status.state === 'ready' && status.obstacle === undefined ? 'up' : 'down'}`}>
+          {status.state}
+        </span>
+        {status.obstacle !== undefined && <p class="trouble">but {status.obstacle}</p>}
         <p>
           imxp {status.version}, up {duration(status.uptimeSeconds)}, {status.listening.join(', ')}
         </p>

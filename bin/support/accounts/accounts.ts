@@ -10,7 +10,7 @@ import { loadForCommand } from '../configuration.js';
 import { CommandError, EXIT } from '../exit.js';
 import { shownName } from '../names.js';
 import { note, print, printJson } from '../output.js';
-import { asUser, foreignOwner } from '../store-owner.js';
+import { asUser, foreignOwner, userName } from '../store-owner.js';
 
 /** What every command on accounts has. */
 export interface AccountFlags {
@@ -71,7 +71,7 @@ export async function withAccounts<T>(config: NodeConfig, action: (opened: Opene
   }
   const owner = await foreignOwner(config.store);
   const store = await asUser(owner, () => openStore(config.store));
-  if (owner !== undefined) note(`The store belongs to user ${owner.uid}, and was opened as that user.`);
+  if (owner !== undefined) note(`The store belongs to user ${await userName(owner)}, and was opened as that user.`);
   try {
     return await action({ config, store, accounts: new Accounts(store, { domains: config.domains }) });
   } finally {

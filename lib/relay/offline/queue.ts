@@ -184,7 +184,7 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
       if (error !== undefined) {
         fault('offline', error);
         this.#forget(message);
-        this.#refuse(sink, REPLIES.heldFailed);
+        this.#refuse(sink, certainlyNot(error) ? REPLIES.heldNotWritten : REPLIES.heldFailed);
         return;
       }
       relay.counts.stored += 1;
@@ -506,4 +506,9 @@ export class OfflineQueue implements DeliveryTarget, OfflineMessageOwner, Offlin
     this.#known = undefined;
     this.#pump();
   }
+}
+
+/** Whether a message that could not be stored will not be delivered later all the same. */
+function certainlyNot(error: Error): boolean {
+  return error instanceof ImxpError && error.fields['unknown'] === false;
 }

@@ -29,6 +29,10 @@ export interface SpoolRecord {
 export type Written = (error: Error | undefined) => void;
 
 export interface Spool {
+  /** Why the last write failed, as on a full disk; undefined if it did not. */
+  readonly failing?: string | undefined;
+  /** Finds out whether what failed still fails. */
+  probe?(): void;
   /** Returns all entries, by endpoint and in the order of arrival; reads only the keys. */
   entries(): Iterable<SpoolEntry>;
   /** Stores an entry. Entries of one turn of the event loop become durable together. */
