@@ -32,9 +32,12 @@ export function visible(text: string, stream: NodeJS.WriteStream): string {
     .join('');
 }
 
+/** Lines of ASCII, which nearly all lines of a log are. */
+const HARMLESS_LINES = /^[\n -~]*$/;
+
 /** JSON on its way to a terminal or a file that people read: `JSON.stringify` leaves characters from U+007F on as they are. */
 export function visibleJson(json: string): string {
-  if (!CONTROL.test(json)) return json;
+  if (HARMLESS_LINES.test(json)) return json;
   return json.replace(CONTROLS, (character) => {
     if (character === '\n') return character;
     const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));

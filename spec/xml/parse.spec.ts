@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import sax from 'sax';
 import { RemoteProtocolError } from '../../lib/errors.js';
 import { elementsOf, parseXml, textOf, type XmlElement, type XmlLimits } from '../../lib/xml/parse.js';
 import { escapeAttribute, escapeText } from '../../lib/xml/write.js';
@@ -219,6 +220,84 @@ describe('xml/parse', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+/** What another parser reads: elements in order, each with its attributes, and the text between. */
+function readBySax(text: string): string {
+  const read: string[] = [];
+  const parser = sax.parser(true, { strictEntities: true });
+  let depth = 0;
+  const take = (words: string): void => void (depth > 0 && read.push(escapeText(words)));
+  parser.onerror = (error) => {
+    throw error;
+  };
+  parser.onopentag = ({ name, attributes }) => {
+    depth += 1;
+    read.push(`<${name} ${JSON.stringify(attributes)}>`);
+  };
+  parser.onclosetag = (name) => {
+    depth -= 1;
+    read.push(`</${name}>`);
+  };
+  parser.ontext = take;
+  parser.oncdata = take;
+  parser.write(text).close();
+  return read.join('');
+}
+
+/** The same of what was read here. */
+function readHere({ name, attributes, children }: XmlElement): string {
+  const inner = children.map((child) => (typeof child === 'string' ? escapeText(child) : readHere(child)));
+  return `<${name} ${JSON.stringify(Object.fromEntries(attributes))}>${inner.join('')}</${name}>`;
+}
+
+describe('xml/parse beside another parser', () => {
+  const space = fc.constantFrom('', ' ', '\n', '\t ');
+  const piece = fc.oneof(
+    fc.constantFrom('text', 'é', '&amp;', '&#65;', ' ', ']', '"', "'"),
+    fc.constantFrom('<!-- > < -->', '<!---->', '<?p <a> ?>', '<![CDATA[<b>&]]]]>', '<![CDATA[]]>'),
+    fc.constantFrom('</a>', '<a>', '<a/>', '<', '>', '<!', '<?', '--', ']]>', '=', '<a b=', '/'),
+  );
+  const attribute = fc
+    .tuple(fc.constantFrom('b', 'c:d', 'e.f'), fc.constantFrom('"a>\'/"', "'\"/>'", "''", '"&lt;"'), space, space)
+    .map(([name, value, before, after]) => `${name}${before}=${after}${value}`);
+  const element = fc.letrec<{ element: string; content: string }>((tie) => ({
+    content: fc
+      .array(fc.oneof({ depthSize: 'small' }, piece, tie('element')), { maxLength: 5 })
+      .map((all) => all.join('')),
+    element: fc
+      .tuple(
+        fc.constantFrom('a', 'b-c'),
+        fc.uniqueArray(attribute, { maxLength: 2 }),
+        space,
+        tie('content'),
+        fc.boolean(),
+      )
+      .map(([name, attributes, end, content, empty]) => {
+        const tag = [name, ...attributes].join(' ');
+        return empty ? `<${tag}${end}/>` : `<${tag}${end}>${content}</${name}${end}>`;
+      }),
+  })).element;
+
+  it('reads each document that it accepts as sax does', () => {
+    let accepted = 0;
+    fc.assert(
+      fc.property(space, element, piece, (before, root, after) => {
+        const text = `${before}${root}${after}`;
+        let read: XmlElement;
+        try {
+          read = parse(text);
+        } catch (error) {
+          expect(error).to.be.instanceOf(RemoteProtocolError);
+          return;
+        }
+        accepted += 1;
+        expect(readHere(read), text).to.equal(readBySax(text));
+      }),
+      { numRuns: 5000 },
+    );
+    expect(accepted).to.be.greaterThan(500);
   });
 });
 
