@@ -11,13 +11,15 @@
  * ```
  */
 import { ImxpError, LocalError, RefusedError, type Reply, TransportError } from '../errors.js';
+import { EVERYBODY } from '../imxp/address.js';
 import { Backoff, pause } from '../transport/backoff.js';
-import { wireAddress } from './address.js';
+import { givenAddress, wireAddress } from './address.js';
 import { type AttachConditions, Attachments } from './attachments.js';
 import { attachRefused, type Connector, type EndpointChannel, type RelayConnection } from './connection.js';
 import type { Inbox } from './inbox.js';
 import type { EndpointSettings } from './options.js';
 import type { Outbox } from './outbox.js';
+import { ReceivingLanes } from './receiving-lanes.js';
 import { Requests } from './requests.js';
 import { EndpointSession } from './session.js';
 import type { Transactions } from './transactions.js';
@@ -134,6 +136,7 @@ export class ConnectionManager {
     const { session, channel } = this.#present();
     const transID = session.attached.transID(address);
     if (transID === undefined) throw new LocalError('ARGUMENT', `${address} is not attached`);
+    await session.lanes?.terminate([transID]);
     await this.#requests.ask(channel, { type: 'terminate', transID });
     session.attached.remove(address);
     this.attachments.remove(address);
@@ -189,12 +192,35 @@ export class ConnectionManager {
     if (connection.preferred === false) void this.#watchPreferred(session, connection);
   }
 
-  async #attach({ attached }: EndpointSession, channel: EndpointChannel, address: string): Promise<void> {
+  async #attach(session: EndpointSession, channel: EndpointChannel, address: string): Promise<void> {
+    const attach = session.attached.attach(address, this.#conditions);
     try {
-      await this.#requests.ask(channel, attached.attach(address, this.#conditions));
+      await this.#requests.ask(channel, attach);
     } catch (error) {
       throw error instanceof RefusedError ? attachRefused(address, error.reply) : error;
     }
+    if (givenAddress(address).local === EVERYBODY) await this.#lanesOf(session)?.attached(attach);
+  }
+
+  #lanesOf(session: EndpointSession): ReceivingLanes | undefined {
+    const { inbox, settings } = this.#options;
+    const { connection } = session;
+    if (connection === undefined) return undefined;
+    session.lanes ??= new ReceivingLanes({
+      connection,
+      requests: this.#requests,
+      most: settings.limits.receivingLanes,
+      receive: (channel, msgno, payload) => session.message(channel, msgno, payload),
+      due: (channel) => inbox.due(channel),
+      closed: (channel) => inbox.lose(channel),
+    });
+    return session.lanes;
+  }
+
+  /** Ends all attachments of a session, on all of its channels. Never rejects. */
+  async #terminateAll({ attached, lanes }: EndpointSession, channel: EndpointChannel): Promise<void> {
+    const { transIDs } = attached;
+    await Promise.all([this.#requests.terminate(channel, transIDs), lanes?.terminate(transIDs)]);
   }
 
   #present(): { readonly session: EndpointSession; readonly channel: EndpointChannel } {
@@ -211,7 +237,7 @@ export class ConnectionManager {
   #ended(session: EndpointSession, error: ImxpError | undefined): void {
     if (this.#state === 'closed') return;
     const { inbox, outbox, watcher } = this.#options;
-    if (session.connection !== undefined) inbox.lose(session.connection.channel);
+    for (const channel of session.channels) inbox.lose(channel);
     if (session !== this.#session) return;
     const lost = this.#reason ?? error ?? new TransportError('CONNECTION_LOST', 'the relay ended the session');
     this.#reason = undefined;
@@ -312,15 +338,16 @@ export class ConnectionManager {
   }
 
   /** Releases a connection once all answers are given and received. */
-  async #retire({ attached, over }: EndpointSession, { channel, release }: RelayConnection): Promise<void> {
+  async #retire(session: EndpointSession, { channel, release }: RelayConnection): Promise<void> {
+    const { over } = session;
     const { inbox, outbox, settings } = this.#options;
     const connection = { channel, release };
     this.#retiring.add(connection);
     const within = (done: Promise<unknown>): Promise<unknown> =>
       Promise.race([done, pause(settings.limits.answerTimeoutMs, over.signal)]);
     await within(outbox.retiredAnswered());
-    await within(this.#requests.terminate(channel, attached.transIDs));
-    await within(inbox.settled(channel));
+    await within(this.#terminateAll(session, channel));
+    await within(Promise.all(session.channels.map((one) => inbox.settled(one))));
     this.#retiring.delete(connection);
     await release();
   }
@@ -347,7 +374,8 @@ export class ConnectionManager {
     this.#finish(undefined);
   }
 
-  async #leave({ attached, over }: EndpointSession, { channel, release }: RelayConnection): Promise<void> {
+  async #leave(session: EndpointSession, { channel, release }: RelayConnection): Promise<void> {
+    const { over } = session;
     const { inbox, outbox, settings } = this.#options;
     const timeout = new AbortController();
     const late = Promise.race([
@@ -356,7 +384,7 @@ export class ConnectionManager {
     ]);
     // A terminate is answered after everything sent before it on its channel, but may overtake Data on others.
     if (outbox.hasQueued) await Promise.race([outbox.queueEmpty(), late]);
-    await Promise.race([this.#requests.terminate(channel, attached.transIDs), late]);
+    await Promise.race([this.#terminateAll(session, channel), late]);
     timeout.abort();
     outbox.fail('CLOSED', LEAVING);
     inbox.leave();

@@ -50,12 +50,13 @@ export interface RelayConnection {
   /** False when a relay with a higher preference exists but did not answer. */
   readonly preferred?: boolean;
   /**
-   * Opens another channel, for sending only; undefined when the connection has only one channel.
+   * Opens another channel; undefined when the connection has only one channel.
    *
    * @param closed called when the channel is closed
+   * @param receive receives what the relay sends on it; absent for a channel to send on, where nothing is attached
    * @throws ImxpError when the relay refuses it
    */
-  further?(closed: () => void): Promise<EndpointChannel>;
+  further?(closed: () => void, receive?: Receiver['message']): Promise<EndpointChannel>;
   /** Octets of messages that have not been transmitted yet. */
   unsentOctets?(): number;
   /** Octets that have arrived of messages that are incomplete. */
@@ -115,7 +116,7 @@ export class RelayConnector implements Connector {
         channel: started.channel,
         relay: line.relay,
         preferred: preferredTo(line.relay, relays).length === 0,
-        further: (closed) => this.#further(connection, closed),
+        further: (closed, receive) => this.#further(connection, closed, receive),
         unsentOctets: () => waiting(connection, 'unsentOctets'),
         incompleteOctets: () => waiting(connection, 'incompleteOctets'),
         release: () => connection.release(),
@@ -127,15 +128,16 @@ export class RelayConnector implements Connector {
     }
   }
 
-  async #further(connection: Connection, closed: () => void): Promise<EndpointChannel> {
+  async #further(connection: Connection, closed: () => void, receive?: Receiver['message']): Promise<EndpointChannel> {
     const { channel } = await connection.start(
       { profiles: [this.#proposal(undefined)] },
       {
         codec: meshErrors(this.dialect),
         handler: (made) => ({
           closed,
-          // No endpoint is attached on this channel, so the relay has nothing to send.
           message: (msgno, payload) => {
+            if (receive !== undefined) return receive(made, msgno, payload);
+            // No endpoint is attached on this channel, so the relay has nothing to send.
             made.consume(payloadOctets(payload));
             made.refuse(msgno, NOT_ATTACHED);
           },

@@ -69,7 +69,7 @@ export class Inbox implements DeliveryOwner {
   readonly #options: InboxOptions;
   /** Unanswered deliveries, including those in the queue. */
   readonly #unanswered = new Set<Delivery>();
-  /** Number of unanswered deliveries for each connection. */
+  /** Number of unanswered deliveries for each channel. */
   readonly #due = new Map<EndpointChannel, number>();
   readonly #duplicates = new DuplicateFilter();
   #settling: (() => void)[] = [];
@@ -166,7 +166,12 @@ export class Inbox implements DeliveryOwner {
     return iterator;
   }
 
-  /** A connection is lost: its deliveries can no longer be answered, and the relay tells the senders. */
+  /** Returns the number of unanswered deliveries of a channel. */
+  due(channel: EndpointChannel): number {
+    return this.#due.get(channel) ?? 0;
+  }
+
+  /** A channel is lost: its deliveries can no longer be answered, and the relay tells the senders. */
   lose(channel: EndpointChannel): void {
     this.#duplicates.lose();
     for (const delivery of this.#unanswered) {
@@ -177,7 +182,7 @@ export class Inbox implements DeliveryOwner {
     this.#queue = this.#queue.filter((delivery) => this.#unanswered.has(delivery));
   }
 
-  /** Resolves when every delivery of a connection is answered. */
+  /** Resolves when every delivery of a channel is answered. */
   async settled(channel: EndpointChannel): Promise<void> {
     while ((this.#due.get(channel) ?? 0) > 0) await new Promise<void>((resolve) => this.#settling.push(resolve));
   }

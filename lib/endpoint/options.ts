@@ -34,6 +34,11 @@ export interface EndpointLimits {
    */
   readonly lanes: number;
   /**
+   * Channels to receive on for a program that is attached for a whole domain. Further ones are opened while answers are due on
+   * half of them, so that a user who is slow to answer does not delay the deliveries to others. 1 never opens any.
+   */
+  readonly receivingLanes: number;
+  /**
    * How often an endpoint connected to a relay of lower preference (by DNS priority or position in `relay`) tries the
    * preferred ones again, with jitter; 0 never.
    */
@@ -56,6 +61,7 @@ export const ENDPOINT_LIMITS: EndpointLimits = Object.freeze({
   outstandingData: 1024,
   outstandingOctets: 8_388_608,
   lanes: 4,
+  receivingLanes: DEFAULT_LIMITS.link.maximumLanes,
   returnMs: 300_000,
   queuedData: 1024,
   queuedOctets: 16_777_216,

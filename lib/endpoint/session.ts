@@ -12,6 +12,7 @@ import { events } from '../ops/events.js';
 import { SessionAttachments } from './attachments.js';
 import type { EndpointChannel, Receiver, RelayConnection } from './connection.js';
 import type { Inbox } from './inbox.js';
+import type { ReceivingLanes } from './receiving-lanes.js';
 import { isNotification, type Transactions } from './transactions.js';
 
 const NOT_ATTACHED: Reply = { code: 550, text: 'not attached as this endpoint' };
@@ -36,6 +37,8 @@ export class EndpointSession implements Receiver {
   readonly over = new AbortController();
   /** Set once the connection is made. */
   connection: RelayConnection | undefined;
+  /** Set once the endpoint is attached for a whole domain. */
+  lanes: ReceivingLanes | undefined;
   readonly #options: EndpointSessionOptions;
 
   constructor(options: EndpointSessionOptions) {
@@ -45,6 +48,12 @@ export class EndpointSession implements Receiver {
   ended(error: ImxpError | undefined): void {
     this.over.abort();
     this.#options.ended(this, error);
+  }
+
+  /** The channels of the session on which the relay sends. */
+  get channels(): readonly EndpointChannel[] {
+    const own = this.connection === undefined ? [] : [this.connection.channel];
+    return [...own, ...(this.lanes?.further ?? [])];
   }
 
   message(channel: EndpointChannel, msgno: number, payload: Payload): void {
@@ -71,6 +80,7 @@ export class EndpointSession implements Receiver {
     const recipients = data.recipients
       .map(({ identity }) => identity)
       .filter((identity) => this.attached.has(identity));
+    this.lanes?.received(channel);
     // core-01 §4.4.4.2: an error when no recipient is attached here.
     if (recipients.length === 0) this.#refuse(channel, msgno, octets, NOT_ATTACHED);
     else if (this.#transacted(channel, msgno, octets, data)) return;
@@ -101,7 +111,9 @@ export class EndpointSession implements Receiver {
   #terminated(channel: EndpointChannel, msgno: number, { transID }: Terminate): void {
     // RFC 3340 §4.4.3 step 1: 0 ends all of them
     const transIDs = transID === 0 ? this.attached.transIDs : [transID];
-    if (transID !== 0 && !this.attached.transIDs.includes(transID)) {
+    // One that ends on several lanes has ended with the first.
+    const further = this.connection !== undefined && channel !== this.connection.channel;
+    if (transID !== 0 && !further && !this.attached.transIDs.includes(transID)) {
       this.#refuse(channel, msgno, 0, UNKNOWN_TRANSACTION);
       return;
     }

@@ -18,12 +18,11 @@ import { REFUSED_MS } from '../relay/lanes.js';
 import { ask } from '../transport/ask.js';
 import { Backoff } from '../transport/backoff.js';
 import type { ChannelHandler } from '../transport/channel.js';
-import { systemClock, type Ticking } from '../transport/clock.js';
 import type { Connection, ConnectionOwner } from '../transport/connection.js';
 import type { NetworkAddress } from '../transport/network.js';
 import { RelayChannel } from './channel.js';
+import { LaneWatch, WatchedLane } from './lane-watch.js';
 import { meshErrors } from './profile.js';
-import { WatchedLane } from './watched-lane.js';
 
 export interface LinkOptions {
   /** The neighbour, for logs: its domain, or a name for a default route. */
@@ -77,9 +76,6 @@ const STEADY_MS = 1000;
 /** A link that was lost is dialled again by itself for this long; after that when it is needed. */
 const INTEREST_MS = 300_000;
 
-/** For how long no answer may leave on a lane until it counts as waiting. */
-const WAITING_MS = 200;
-
 /** How often, and how many times, a moment without anything under way is looked for. */
 const QUIET_MS = 20;
 const QUIET_LOOKS = 500;
@@ -87,7 +83,7 @@ const QUIET_LOOKS = 500;
 const UNAVAILABLE: Reply = { code: 450, text: 'relay unavailable' };
 const CLOSED: Reply = { code: 421, text: 'this relay is shutting down' };
 
-export class Link implements ConnectionOwner, Ticking {
+export class Link implements ConnectionOwner {
   readonly #options: LinkOptions;
   #state: 'idle' | 'connecting' | 'ready' | 'backoff' | 'closed' = 'idle';
   #connection: Connection | undefined;
@@ -96,10 +92,12 @@ export class Link implements ConnectionOwner, Ticking {
   /** Lanes of the present session that were asked for and are not there yet. */
   #opening = 0;
   /** Also of a session that is being left. */
-  readonly #watched = new Set<WatchedLane>();
-  #watching = false;
-  /** When a further lane may be opened because of what the neighbour sends, on the coarse clock. */
-  #openNotBefore = 0;
+  readonly #watched = new Map<WatchedLane, Connection>();
+  readonly #laneWatch = new LaneWatch({
+    lanes: () => this.#present,
+    full: () => this.#full,
+    open: () => this.openLane(),
+  });
   #lostAt = 0;
   #readyAt = 0;
   #failure: LinkFailure | undefined;
@@ -138,34 +136,17 @@ export class Link implements ConnectionOwner, Ticking {
         const { code, message } = asError(error);
         events.link.publish({ link: this.name, state: 'no further lane', error: code, reason: message });
         if (connection !== this.#connection) return;
-        this.#openNotBefore = systemClock.coarse + REFUSED_MS;
+        this.#laneWatch.refused(REFUSED_MS);
         this.#options.opened?.(undefined);
       },
     );
   }
 
-  /**
-   * Looks at what the neighbour sends: only this side can open lanes (core-01 §4.4.2 binds what the dialling relay starts), so it
-   * does when answers are due on half of them, for recipients here that are slow.
-   */
-  tick(now: number): void {
+  /** The lanes of the session that is in use. */
+  get #present(): readonly WatchedLane[] {
+    if (this.#state !== 'ready') return [];
     const connection = this.#connection;
-    const watched = [...this.#watched].filter((lane) => lane.connection === connection);
-    if (this.#state !== 'ready' || watched.every(({ owed }) => owed === 0)) {
-      systemClock.remove(this);
-      this.#watching = false;
-      return;
-    }
-    const waiting = watched.filter((lane) => lane.waits(now) >= WAITING_MS).length;
-    if (waiting * 2 < this.#lanes.length || this.#full || now < this.#openNotBefore) return;
-    this.#openNotBefore = now + WAITING_MS;
-    this.openLane();
-  }
-
-  #received(): void {
-    if (this.#watching) return;
-    this.#watching = true;
-    systemClock.add(this);
+    return [...this.#watched].flatMap(([lane, its]) => (its === connection ? [lane] : []));
   }
 
   async #openFurther(connection: Connection | undefined): Promise<RelayChannel> {
@@ -323,15 +304,19 @@ export class Link implements ConnectionOwner, Ticking {
   }
 
   #watch(connection: Connection, number: number, handler: ChannelHandler): ChannelHandler {
-    const lane = new WatchedLane(connection, number, handler, {
-      received: () => this.#received(),
+    const lane = new WatchedLane(() => connection.channelInfo(number)?.owed ?? 0);
+    this.#watched.set(lane, connection);
+    return {
+      message: (msgno, payload) => {
+        this.#laneWatch.received(lane);
+        handler.message(msgno, payload);
+      },
       closed: () => {
+        handler.closed();
         this.#watched.delete(lane);
         this.#laneClosed(connection);
       },
-    });
-    this.#watched.add(lane);
-    return lane;
+    };
   }
 
   /** A further local domain may be refused: then its Data is, by the neighbour, and the log says why. */
@@ -350,7 +335,7 @@ export class Link implements ConnectionOwner, Ticking {
     this.#failure = undefined;
     this.#lanes = lanes;
     this.#opening = 0;
-    this.#openNotBefore = 0;
+    this.#laneWatch.allowed();
     this.#backoff.connected();
     this.#readyAt = performance.now();
     events.link.publish({ link: this.name, state: 'up', lanes: lanes.length, session: this.#connection?.id ?? '' });

@@ -22,6 +22,7 @@ import type { Denial } from './policy.js';
 import type { SessionAssociations } from './session-associations.js';
 import { SharedTarget } from './shared-target.js';
 import { SmallMap } from './small-map.js';
+import { WholeDomainChannels } from './whole-domain-channels.js';
 
 /** Number of originators remembered as permitted. A trusted relay may send for any number of them. */
 const PERMITTED = 1024;
@@ -136,7 +137,8 @@ export class Associations {
     const { transID, options } = attach;
     // Whom an anonymous peer wrote to knows its name, and must not take it over.
     const override = !isAnonymous(this.#channel.identity) && options.some((option) => overrides(option, understood));
-    if (!override && attachments.of(commonKey(name)) !== undefined) return ALREADY_ATTACHED;
+    const present = attachments.of(commonKey(name));
+    if (!override && present !== undefined) return this.#join(present, transID);
     const attachment = this.#attachmentOf(name, transID, options);
     if (cluster?.claim !== undefined) return this.#claimed(attachment, override);
     this.#occupy(attachment);
@@ -166,6 +168,16 @@ export class Associations {
     // Otherwise the limits on anonymous sessions would limit nothing.
     if (isAnonymous(identity) && this.#session.hasAttached) return ANONYMOUS_ONCE;
     return this.#barred(name) ?? name;
+  }
+
+  /** Takes one more channel for an application of this session that stands for a whole domain (D-CORE-38). */
+  #join(present: Attachment, transID: number): Denial | undefined {
+    const channels = present.whole?.channels;
+    if (channels?.session !== this.#session.id) return ALREADY_ATTACHED;
+    const joined: Attachment = { ...present, transID, owner: this.#owner };
+    channels.add(this.#target, joined);
+    this.#theirs.set(transID, joined);
+    return undefined;
   }
 
   /** Attaches where no other node has the endpoint. */
@@ -204,8 +216,8 @@ export class Associations {
   /** Another node has the endpoint now: what the application has not begun to read goes there. */
   #lost(attachment: Attachment): void {
     const { attachments, cluster } = this.#context;
-    if (attachments.of(attachment.key) !== attachment) return;
-    attachment.owner.overridden(attachment);
+    if (attachments.of(attachment.key)?.claim !== attachment.claim) return;
+    endAll(attachment);
     const successor = cluster?.successor();
     if (successor === undefined) return;
     attachment.application.yield((recipient) => commonKey(recipient) === attachment.key, successor);
@@ -233,14 +245,15 @@ export class Associations {
 
   #occupy(attachment: Attachment): void {
     const { attachments, offline } = this.#context;
-    const { key, application } = attachment;
+    const { key, application, whole } = attachment;
+    whole?.channels?.add(this.#target, attachment);
     const earlier = attachments.of(key);
     if (earlier === undefined) attachments.add(attachment);
     else {
       // D-OPT-07: the new attachment takes effect first; then the old one is ended.
       attachments.replace(attachment);
       offline?.detached(earlier);
-      earlier.owner.overridden(earlier);
+      endAll(earlier);
     }
     this.#record(attachment);
     offline?.attached(attachment);
@@ -256,8 +269,10 @@ export class Associations {
     const { identity, privacy } = this.#channel;
     const serves = (service: Address): boolean =>
       this.#context.policy.mayAttach(identity, privacy, service) === undefined;
-    const target = new SharedTarget(application, this.#context.limits);
-    return { ...attachment, target, whole: { domain: name.domain, serves } };
+    const { limits, time: clock } = this.#context;
+    const channels = new WholeDomainChannels(this.#session.id, { shares: limits, clock });
+    const target = new SharedTarget(channels, limits);
+    return { ...attachment, application: channels, target, whole: { domain: name.domain, serves, channels } };
   }
 
   /**
@@ -371,6 +386,11 @@ export class Associations {
     const { attachments, bindings, cluster, offline } = this.#context;
     this.#theirs.delete(association.transID);
     if (association.type === 'attach') {
+      const left = association.whole?.channels?.remove(this.#target);
+      if (left !== undefined) {
+        if (attachments.of(association.key) === association) attachments.replace(left);
+        return;
+      }
       attachments.remove(association);
       association.claim?.release();
       offline?.detached(association);
@@ -474,6 +494,12 @@ export class Associations {
         this.#bound.add(association.domain);
       }
   }
+}
+
+/** Tells whoever has an attachment that another application has it now; one for a whole domain may have several channels. */
+function endAll(attachment: Attachment): void {
+  const members = attachment.whole?.channels?.members ?? [attachment];
+  for (const member of members) member.owner.overridden(member);
 }
 
 /** RFC 3342 §1: whether the newcomer takes over from the application that is attached. */

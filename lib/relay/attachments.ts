@@ -4,10 +4,10 @@
  */
 import { type Address, accountOf, addressOf, commonKey } from '../imxp/address.js';
 import type { AttachWishes } from '../imxp/attach-options.js';
-import { ChannelTarget } from './channel-target.js';
 import type { Application, Claim, PlacementObserver } from './cluster.js';
 import type { SharedDelivery } from './policy.js';
 import type { DeliveryTarget } from './target.js';
+import type { WholeDomainChannels } from './whole-domain-channels.js';
 
 /**
  * What an attachment as `*@domain` stands for (D-CORE-38): the endpoints of the domain that no application is attached
@@ -17,9 +17,11 @@ export interface WholeDomain {
   readonly domain: string;
   /** Whether it stands for a service of the domain as well. */
   serves(service: Address): boolean;
+  /** The channels over which it is attached; absent where they are at another node. */
+  readonly channels?: WholeDomainChannels;
 }
 
-/** One endpoint, or all those of a domain, attached over one channel. */
+/** One endpoint attached over one channel, or all those of a domain, which may be attached over several channels of a session. */
 export interface Attachment {
   readonly type: 'attach';
   /** Normalized address; of a service that in IMXP. */
@@ -30,7 +32,7 @@ export interface Attachment {
   readonly wishes: AttachWishes;
   /** transID of the attach on its channel. */
   readonly transID: number;
-  /** Channel of the application, or the node that has it. */
+  /** Channel of the application, its channels if it stands for a domain, or the node that has it. */
   readonly application: Application;
   /**
    * Target of Data operations: the application, with fair shares if it stands for a domain; for one endpoint its offline
@@ -182,10 +184,11 @@ export class AttachmentTable {
   bySession(): ReadonlyMap<string, readonly string[]> {
     const found = new Map<string, string[]>();
     for (const { key, application } of this.#byKey.values()) {
+      const { session } = application;
       // Those of other processes of the node are not sessions here.
-      if (!(application instanceof ChannelTarget)) continue;
-      const known = found.get(application.session);
-      if (known === undefined) found.set(application.session, [key]);
+      if (session === undefined) continue;
+      const known = found.get(session);
+      if (known === undefined) found.set(session, [key]);
       else known.push(key);
     }
     return found;

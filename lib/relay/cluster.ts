@@ -27,6 +27,8 @@ export interface Successor {
 
 /** An attached application as a target. */
 export interface Application extends DeliveryTarget, Successor {
+  /** Id of the session over which it is attached; absent where that is at another node. */
+  readonly session?: string;
   /** RFC 3342 §1: sends the unwritten Data operations for some recipients to the application that took over. */
   yield(isTheirs: (recipient: Address) => boolean, to: Successor): void;
 }

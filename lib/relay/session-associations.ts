@@ -16,6 +16,7 @@ export interface ChannelAssociations {
 const NOTHING: ReadonlySet<string> = new Set();
 
 export class SessionAssociations {
+  readonly id: string;
   /** Associations of the peer, and of this side, on each channel of the session. */
   readonly channels = new SmallMap<ChannelAssociations, true>();
   readonly #attached = new SmallMap<string, true>();
@@ -23,6 +24,10 @@ export class SessionAssociations {
   #bound: Map<string, number> | undefined;
   /** Grows with every change, so that channels know when to check permissions again. */
   version = 0;
+
+  constructor(id: string) {
+    this.id = id;
+  }
 
   /** Normalized addresses. */
   get attached(): Iterable<string> {
@@ -77,7 +82,7 @@ export class SessionAssociationsTable {
   enter(session: string, channel: ChannelAssociations): SessionAssociations {
     let associations = this.#bySession.get(session);
     if (associations === undefined) {
-      associations = new SessionAssociations();
+      associations = new SessionAssociations(session);
       this.#bySession.set(session, associations);
     }
     associations.channels.set(channel, true);

@@ -3,9 +3,10 @@ import { events } from '../../lib/ops/events.js';
 import { STRICT_POLICY } from '../../lib/relay/policy.js';
 import type { Relay } from '../../lib/relay/relay.js';
 import {
+  accepted,
   attached,
   endpoint,
-  type FakeChannel,
+  FakeChannel,
   FakeTarget,
   LIMITS,
   makeRelay,
@@ -18,6 +19,8 @@ const WHOLE = '*@slate.example';
 const PRESENCE = 'imxp=presence@slate.example';
 const FRED = 'fred@example.com';
 
+/** Channels of one session: as many as leave two for users that are not known yet to a single originator. */
+const LANES = 8;
 const DOMAINS = { domains: ['example.com', 'slate.example'] };
 const GATEWAY_POLICY = { ...STRICT_POLICY, gateways: { 'slate.example': GATEWAY } };
 const nameOf = (recipient: { readonly identity: string } | undefined): string => recipient?.identity ?? '';
@@ -191,6 +194,58 @@ describe('relay: an application for a whole domain', () => {
       waiting.flatMap(({ operation }) => (operation.type === 'data' ? operation.recipients.map(nameOf) : []));
     expect(users(young)).to.deep.equal(['barney@slate.example', 'betty@slate.example']);
     expect(users(old), 'it is still attached as joe').to.deep.equal(['joe@slate.example']);
+  });
+
+  const names = ({ waiting }: FakeChannel): string[] =>
+    waiting.flatMap(({ operation }) => (operation.type === 'data' ? operation.recipients.map(nameOf) : []));
+
+  it('D-CORE-38 takes further channels of the session as lanes, on which users do not wait for each other', async () => {
+    const stage = new Stage({ relay: { ...DOMAINS, policy: GATEWAY_POLICY } });
+    const fred = stage.attached(FRED);
+    const open = (session: string) => {
+      const { identity, dialect } = stage.endpoint(GATEWAY);
+      const channel = new FakeChannel(identity, { dialect });
+      channel.session = session;
+      return accepted(stage.relay, channel);
+    };
+    const lanes = Array.from({ length: LANES }, () => open('one'));
+    for (const lane of lanes) expect(lane.attach(WHOLE)).to.equal(0);
+    const [first, second] = lanes as [FakeChannel, FakeChannel];
+    expect(open('another').attach(WHOLE)).to.equal(554);
+    expect(stage.relay.attached()).to.have.members([FRED, WHOLE]);
+    for (const user of ['joe', 'barney', 'joe']) fred.send(data(FRED, [`${user}@slate.example`]));
+    expect([names(first), names(second)]).to.deep.equal([
+      ['joe@slate.example', 'joe@slate.example'],
+      ['barney@slate.example'],
+    ]);
+    second.waiting[0]?.ok();
+    expect(fred.code(2), 'barney has answered, joe has not').to.equal(0);
+    for (const lane of lanes) if (lane !== second) lane.lose();
+    expect(stage.relay.attached(), 'one channel is left').to.have.members([FRED, WHOLE]);
+    expect(delivered(fred, second, 'betty@slate.example')).to.deep.equal(['betty@slate.example']);
+    second.lose();
+    expect(await codeOf(fred, 'betty@slate.example')).to.equal(450);
+  });
+
+  it('hands over what has not left on any of its channels, and tells each of them', () => {
+    const stage = new Stage({ relay: { ...DOMAINS, policy: GATEWAY_POLICY } });
+    const fred = stage.attached(FRED);
+    const olds = Array.from({ length: LANES }, () => {
+      const { identity, dialect } = stage.endpoint(GATEWAY);
+      const channel = new FakeChannel(identity, { dialect });
+      channel.session = 'one';
+      accepted(stage.relay, channel);
+      channel.attach(WHOLE);
+      channel.stuck = true;
+      return channel;
+    });
+    for (const user of ['joe', 'barney']) fred.send(data(FRED, [`${user}@slate.example`]));
+    expect(olds.slice(0, 2).map(names)).to.deep.equal([['joe@slate.example'], ['barney@slate.example']]);
+    const young = stage.endpoint(GATEWAY);
+    expect(young.ask({ type: 'attach', endpoint: WHOLE, transID: 2, options: [override()] })).to.equal(0);
+    expect(names(young)).to.deep.equal(['joe@slate.example', 'barney@slate.example']);
+    for (const old of olds) expect(old.waiting.map(({ operation }) => operation.type)).to.deep.equal(['terminate']);
+    expect(olds[0]?.attach(WHOLE, 3), 'the old session has it no more').to.equal(554);
   });
 
   it('receives what was held for every endpoint of the domain, before what comes later for the same endpoint', async () => {
