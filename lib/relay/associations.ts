@@ -270,7 +270,7 @@ export class Associations {
     const serves = (service: Address): boolean =>
       this.#context.policy.mayAttach(identity, privacy, service) === undefined;
     const { limits, time: clock } = this.#context;
-    const channels = new WholeDomainChannels(this.#session.id, { shares: limits, clock });
+    const channels = new WholeDomainChannels<Attachment>(this.#session.id, { shares: limits, clock });
     const target = new SharedTarget(channels, limits);
     return { ...attachment, application: channels, target, whole: { domain: name.domain, serves, channels } };
   }

@@ -18,7 +18,7 @@ export interface WholeDomain {
   /** Whether it stands for a service of the domain as well. */
   serves(service: Address): boolean;
   /** The channels over which it is attached; absent where they are at another node. */
-  readonly channels?: WholeDomainChannels;
+  readonly channels?: WholeDomainChannels<Attachment>;
 }
 
 /** One endpoint attached over one channel, or all those of a domain, which may be attached over several channels of a session. */

@@ -3,17 +3,17 @@
  * lanes of a link are, so that a user whose answer takes long delays only what shares a channel with it.
  */
 import type { Address } from '../imxp/address.js';
-import type { Attachment } from './attachments.js';
 import type { ChannelTarget } from './channel-target.js';
 import type { Application, Successor } from './cluster.js';
 import { LaneGroup, type LaneGroupOptions } from './lanes.js';
 import type { AnswerListener, DeliverySink, OutboundDelivery } from './target.js';
 
-export class WholeDomainChannels implements Application {
+/** @typeParam Member the attachment of one channel */
+export class WholeDomainChannels<Member> implements Application {
   readonly session: string;
   readonly #lanes: LaneGroup;
   /** The attachment of each channel, the oldest first. */
-  readonly #members = new Map<ChannelTarget, Attachment>();
+  readonly #members = new Map<ChannelTarget, Member>();
   /** All that were used and are open, since those that are attached no longer may still owe answers. */
   #used: readonly ChannelTarget[] = [];
 
@@ -22,14 +22,14 @@ export class WholeDomainChannels implements Application {
     this.#lanes = new LaneGroup(options);
   }
 
-  add(channel: ChannelTarget, attachment: Attachment): void {
+  add(channel: ChannelTarget, attachment: Member): void {
     this.#members.set(channel, attachment);
     this.#used = [...this.#used.filter((one) => one !== channel && one.open), channel];
     this.#lanes.add(channel);
   }
 
   /** @returns the oldest attachment that is left; undefined when this was the last */
-  remove(channel: ChannelTarget): Attachment | undefined {
+  remove(channel: ChannelTarget): Member | undefined {
     this.#members.delete(channel);
     this.#lanes.remove(channel);
     const [left] = this.#members.values();
@@ -37,7 +37,7 @@ export class WholeDomainChannels implements Application {
   }
 
   /** The attachments of all channels. */
-  get members(): readonly Attachment[] {
+  get members(): readonly Member[] {
     return [...this.#members.values()];
   }
 
