@@ -1,11 +1,14 @@
 /**
- * Parser from octets to elements. Splits the document into text and pieces of markup, builds the tree with octet offsets,
- * enforces the limits, and checks every piece with `lexis.ts`. Knows nothing of the meaning of elements.
+ * Parser from octets to elements. `sax` splits the document into pieces of markup; this file builds the tree with octet
+ * offsets, enforces the limits, and checks every piece with `lexis.ts`. Knows nothing of the meaning of elements.
  *
- * It is strict, and small because a DOCTYPE is refused: only the five predefined entities exist. It is written for the
- * short documents of which a login has half a dozen; a general tokenizer took twice the CPU time.
+ * Strictness: sax alone would accept `<` in attribute values, `<![cdata[`, duplicate attributes (the first wins),
+ * `&LT;` or `&constructor;`, `]]>` in text, and several roots. All of these are rejected here, because each piece of
+ * markup is checked against its grammar; a piece that sax delimits differently from XML (`<?a ??>`) fails that check. A
+ * DOCTYPE is rejected, so only the five predefined entities exist.
  */
 import { isUtf8 } from 'node:buffer';
+import sax from 'sax';
 import { RemoteProtocolError } from '../errors.js';
 import type { XmlElement, XmlLimits } from './element.js';
 import { XML_LIMITS } from './element.js';
@@ -23,6 +26,8 @@ import {
 
 export type { XmlElement, XmlLimits } from './element.js';
 export { elementsOf, textOf, XML_LIMITS } from './element.js';
+
+const OPTIONS = { strictEntities: true, position: true };
 
 /** An element under construction. */
 interface OpenElement {
@@ -57,17 +62,16 @@ export function parseXml(octets: Buffer, limits: Partial<XmlLimits> = {}): XmlEl
   return new Tree(text, octets.length, bounds).build();
 }
 
-const BYTE_ORDER_MARK = '\uFEFF';
-const COMMENT = '<!--';
-const CDATA = '<![CDATA[';
-
 class Tree {
   readonly #text: string;
   readonly #offsets: Offsets;
   readonly #limits: XmlLimits;
+  readonly #parser = sax.parser(true, OPTIONS);
   readonly #open: OpenElement[] = [];
   #root: XmlElement | undefined;
   #elements = 0;
+  /** End of the last piece of markup, where text starts. */
+  #markupEnd = 0;
   /** Text of the innermost element since its last child element. */
   #pending = '';
 
@@ -78,73 +82,85 @@ class Tree {
   }
 
   build(): XmlElement {
-    const text = this.#text;
-    let at = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
-    while (at < text.length) {
-      const markup = indexOr(text, '<', at, text.length);
-      if (markup > at) {
-        this.#take(at, markup);
-      }
-      at = markup < text.length ? this.#markup(markup) : markup;
-    }
-    if (this.#open.length > 0) {
-      throw notWellFormed('an element that does not end', text.length);
-    }
+    const parser = this.#parser;
+    parser.onerror = (error) => {
+      throw notWellFormed(plain(error), parser.position);
+    };
+    // sax keeps attributes in an ordinary object and asks it for hasOwnProperty, which an attribute of that name breaks.
+    // Attributes are read from the markup itself, so sax is made to believe that it has seen them all.
+    parser.onopentagstart = (tag) => {
+      Object.defineProperty(tag.attributes, 'hasOwnProperty', { value: () => true });
+    };
+    parser.onopentag = (tag) => this.#openTag(tag.isSelfClosing);
+    parser.onclosetag = () => this.#closeTag();
+    parser.onprocessinginstruction = () => this.#instruction();
+    parser.onclosecdata = () => this.#cdata();
+    parser.ondoctype = () => {
+      throw new RemoteProtocolError('XML_INVALID', 'XML with a DOCTYPE', {
+        reply: { code: 501, text: 'a DOCTYPE is not allowed' },
+      });
+    };
+    parser.write(this.#text).close();
     if (this.#root === undefined) {
-      throw notWellFormed('no element', text.length);
+      throw notWellFormed('no element', this.#text.length);
     }
+    this.#between(this.#text.length);
     return this.#root;
   }
 
-  /** Takes the piece of markup that begins here. @returns where it ends */
-  #markup(start: number): number {
-    const second = this.#text[start + 1];
-    if (second === '/') {
-      return this.#endTag(start);
+  #markupStart(): number {
+    return this.#parser.startTagPosition - 1;
+  }
+
+  /** Takes the text before the current piece of markup, then gives the piece. */
+  #markup(): string {
+    const start = this.#markupStart();
+    this.#between(start);
+    this.#markupEnd = this.#parser.position;
+    return this.#text.slice(start, this.#markupEnd);
+  }
+
+  /** Takes what is between two pieces of markup: text and comments, which sax does not report when they are empty. */
+  #between(end: number): void {
+    let at = this.#markupEnd;
+    while (at < end) {
+      const comment = this.#text.startsWith('<!--', at);
+      const stop = comment ? commentEnd(this.#text, at) : Math.min(end, indexOr(this.#text, '<', at, end));
+      if (!comment) {
+        this.#take(at, stop);
+      }
+      if (stop === at || stop > end) {
+        throw notWellFormed('markup that is not an element, comment or processing instruction', at);
+      }
+      at = stop;
     }
-    if (second === '?') {
-      return this.#instruction(start);
-    }
-    return second === '!' ? this.#declaration(start) : this.#startTag(start);
   }
 
   #take(start: number, end: number): void {
     const text = this.#text.slice(start, end);
     if (this.#open.length > 0) {
       this.#pending += characterData(text, start);
-    } else if (!isSpace(text)) {
+    } else if (!isSpace(start === 0 && text.startsWith('\uFEFF') ? text.slice(1) : text)) {
       throw notWellFormed('text outside the root element', start);
     }
   }
 
-  #declaration(start: number): number {
-    const text = this.#text;
-    if (text.startsWith(COMMENT, start)) {
-      return commentEnd(text, start);
-    }
-    if (text.startsWith(CDATA, start)) {
-      return this.#cdata(start);
-    }
-    if (/^doctype$/i.test(text.slice(start + 2, start + 9))) {
-      throw new RemoteProtocolError('XML_INVALID', 'XML with a DOCTYPE', {
-        reply: { code: 501, text: 'a DOCTYPE is not allowed' },
-      });
-    }
-    throw notWellFormed('markup that is not an element, comment, CDATA section or processing instruction', start);
-  }
-
-  #cdata(start: number): number {
-    const end = this.#endOf(']]>', start + CDATA.length);
+  #cdata(): void {
+    const position = this.#markupStart();
+    const raw = this.#markup();
     if (this.#open.length === 0) {
-      throw notWellFormed('text outside the root element', start);
+      throw notWellFormed('text outside the root element', position);
     }
-    this.#pending += lines(this.#text.slice(start + CDATA.length, end - ']]>'.length));
-    return end;
+    // XML 1.0 §2.7: the keyword is in capitals, which sax does not insist on.
+    if (!raw.startsWith('<![CDATA[')) {
+      throw notWellFormed('a CDATA section whose keyword is not in capitals', position);
+    }
+    this.#pending += lines(raw.slice('<![CDATA['.length, -']]>'.length));
   }
 
-  #startTag(start: number): number {
-    const end = tagEnd(this.#text, start);
-    const { name, attributes } = readStartTag(this.#text.slice(start, end), start, this.#limits.attributes);
+  #openTag(empty: boolean): void {
+    const start = this.#markupStart();
+    const { name, attributes } = readStartTag(this.#markup(), start, this.#limits.attributes);
     if (this.#open.length === 0 && this.#root !== undefined) {
       throw notWellFormed('more than one root element', start);
     }
@@ -156,28 +172,30 @@ class Tree {
       throw overLimit('elements', this.#limits.elements);
     }
     const from = this.#offsets.at(start);
-    const inner = this.#offsets.at(end);
+    const inner = this.#offsets.at(this.#markupEnd);
     const element = { name, attributes, children: [], start: from, end: inner, innerStart: inner, innerEnd: inner };
     this.#flush();
     this.#open.push(element);
-    if (this.#text[end - 2] === '/') {
+    if (empty) {
       this.#finish();
     }
-    return end;
   }
 
-  #endTag(start: number): number {
-    const end = this.#endOf('>', start);
+  #closeTag(): void {
+    // for an empty-element tag sax reports the end where it reported the start, and #openTag has done all
+    if (this.#parser.position === this.#markupEnd) {
+      return;
+    }
+    const position = this.#markupStart();
+    const raw = this.#markup();
     const element = this.#open.at(-1);
-    const name = this.#text.slice(start + 2, end - 1);
-    if (element === undefined || !name.startsWith(element.name) || !isSpace(name.slice(element.name.length))) {
-      throw notWellFormed('an end tag that does not match', start);
+    if (element === undefined || raw.slice(2, -1).trimEnd() !== element.name) {
+      throw notWellFormed('an end tag that does not match', position);
     }
     this.#flush();
-    element.innerEnd = this.#offsets.at(start);
-    element.end = this.#offsets.at(end);
+    element.innerEnd = this.#offsets.at(position);
+    element.end = this.#offsets.at(this.#markupEnd);
     this.#finish();
-    return end;
   }
 
   #finish(): void {
@@ -197,39 +215,11 @@ class Tree {
     }
   }
 
-  #instruction(start: number): number {
-    const end = this.#endOf('?>', start + 2);
-    const first = start === 0 || (start === 1 && this.#text.startsWith(BYTE_ORDER_MARK));
-    checkInstruction(this.#text.slice(start, end), start, first, this.#offsets.ascii);
-    return end;
+  #instruction(): void {
+    const position = this.#markupStart();
+    const first = position === 0 || (position === 1 && this.#text.startsWith('\uFEFF'));
+    checkInstruction(this.#markup(), position, first, this.#offsets.ascii);
   }
-
-  /** Where the first of these characters end. */
-  #endOf(what: string, from: number): number {
-    const index = this.#text.indexOf(what, from);
-    if (index < 0) {
-      throw notWellFormed('markup that does not end', from);
-    }
-    return index + what.length;
-  }
-}
-
-const DOUBLE_QUOTE = 0x22;
-const SINGLE_QUOTE = 0x27;
-const GREATER = 0x3e;
-
-/** Where a start tag or empty-element tag ends; its attribute values may contain `>`. */
-function tagEnd(text: string, start: number): number {
-  for (let at = start + 1; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === GREATER) {
-      return at + 1;
-    }
-    if (code === DOUBLE_QUOTE || code === SINGLE_QUOTE) {
-      at = indexOr(text, code === DOUBLE_QUOTE ? '"' : "'", at + 1, text.length);
-    }
-  }
-  throw notWellFormed('a tag that does not end', start);
 }
 
 /** Character positions to octet offsets; must be asked in ascending order. */
@@ -258,4 +248,10 @@ class Offsets {
 function indexOr(text: string, what: string, from: number, otherwise: number): number {
   const index = text.indexOf(what, from);
   return index < 0 ? otherwise : index;
+}
+
+/** The first line of sax's message, in the style of this project's texts. */
+function plain(error: Error): string {
+  const [line = ''] = error.message.split('\n', 1);
+  return line.charAt(0).toLowerCase() + line.slice(1).replace(/[^ -~]|[.]$/g, '');
 }

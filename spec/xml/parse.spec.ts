@@ -223,7 +223,7 @@ describe('xml/parse', () => {
   });
 });
 
-/** What another parser reads: elements in order, each with its attributes, and the text between. */
+/** What sax reads by itself: elements in order, each with its attributes, and the text between. */
 function readBySax(text: string): string {
   const read: string[] = [];
   const parser = sax.parser(true);
@@ -252,7 +252,7 @@ function readHere({ name, attributes, children }: XmlElement): string {
   return `<${name} ${JSON.stringify(Object.fromEntries(attributes))}>${inner.join('')}</${name}>`;
 }
 
-describe('xml/parse beside another parser', () => {
+describe('xml/parse beside a plain reading by sax', () => {
   const space = fc.constantFrom('', ' ', '\n', '\t ');
   const piece = fc.oneof(
     fc.constantFrom('text', 'é', '&amp;', '&#65;', ' ', ']', '"', "'"),
