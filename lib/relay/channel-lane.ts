@@ -196,6 +196,9 @@ export class ChannelLane implements DeliveryTarget {
     else before.after = after;
     if (after === undefined) this.#last = before;
     else after.before = before;
+    // A Flight that is over and has grown old would keep all later ones in memory until V8 marks the whole heap.
+    flight.before = undefined;
+    flight.after = undefined;
     this.#outstanding -= 1;
     if (!plan.proven) {
       const left = (this.#probation.get(plan.account) ?? 1) - 1;
