@@ -2,6 +2,7 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { verifierOf } from '../lib/node/new-account.js';
 import { paint } from '../lib/ops/terminal.js';
+import { otherCases } from '../lib/store/account-name.js';
 import { QUOTA_NAMES, QUOTAS, type QuotaName } from '../lib/store/account-state.js';
 import type { AccountProfile, Accounts } from '../lib/store/accounts.js';
 import { FORCE } from './support/access-entries.js';
@@ -56,15 +57,6 @@ async function add(address: string, flags: PasswordFlags): Promise<void> {
     if (!(await accounts.add(await verifierOf(name, await passwordFor(name, flags), config)))) throw taken;
   });
   done(name, 'added', flags);
-}
-
-/** The local part counts with its case (core-01 §2.2); these are the ways in which people write it. */
-function otherCases(name: string): string[] {
-  const at = name.lastIndexOf('@');
-  const [local, domain] = [name.slice(0, at), name.slice(at)];
-  const lower = local.toLowerCase();
-  const ways = [lower, local.toUpperCase(), lower.charAt(0).toUpperCase() + lower.slice(1)];
-  return [...new Set(ways)].filter((way) => way !== local).map((way) => way + domain);
 }
 
 async function passwd(address: string, flags: PasswordFlags): Promise<void> {

@@ -4,20 +4,32 @@ import type * as z from 'zod';
 import { type Address, parseAddress } from '../imxp/address.js';
 import type { HeldForEndpoint, HeldStatus } from '../ops/status.js';
 import type { AccessEntries } from '../store/access.js';
+import { otherCases } from '../store/account-name.js';
 import type { Accounts } from '../store/accounts.js';
 import type { AccountEndpoints } from './account-endpoints.js';
 import {
+  ACCESS,
   ACCESS_BODY,
+  ACCOUNT,
+  ACCOUNTS,
   type AccessBody,
   ANSWER,
+  ANSWERED,
   type AnswerBody,
   DISABLE,
+  HELD,
+  HELD_FOR,
+  LOGINS,
   NEW_ACCOUNT,
+  PRESENCE,
   PUBLISH,
+  PUBLISHED,
   type PublishBody,
   SEND,
+  SENT,
   type SendBody,
   TRACE,
+  TRACED,
   type TraceBody,
 } from './api-schemas.js';
 import type { FailedLogins } from './failed-logins.js';
@@ -64,8 +76,12 @@ export interface ApiOperation {
   readonly role: TokenRole;
   readonly summary: string;
   readonly body?: z.ZodType;
-  /** The response is a stream of events. */
-  readonly stream?: true;
+  /** What the body, as checked by its schema, is about, for the audit log; where the path does not say it. */
+  about?(body: unknown): string;
+  /** What it answers with 200, unless it is a stream. */
+  readonly answer?: z.ZodType;
+  /** Media type of a response that is a stream. */
+  readonly stream?: 'text/event-stream' | 'application/x-ndjson';
   run?(context: OperationContext, asked: ApiCall): Promise<ApiResult>;
   open?(context: OperationContext, asked: ApiCall, response: ServerResponse): Promise<void>;
 }
@@ -85,6 +101,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     summary:
       'Send a message. 200 only when the application of a recipient has answered ok, or its relay holds the message.',
     body: SEND,
+    answer: SENT,
     run: ({ send }, { token, body }) => send(accountOf(token), body as SendBody),
   },
   {
@@ -92,7 +109,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/messages',
     role: 'send',
     summary: 'Receive messages as server-sent events. Each waits for an answer by POST /messages/{id}.',
-    stream: true,
+    stream: 'text/event-stream',
     open: ({ streams, endpoints }, { token }, response) => streams.open(accountOf(token), endpoints, response),
   },
   {
@@ -101,6 +118,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     role: 'send',
     summary: 'Answer a message: accept it with {}, or refuse it with a code and a text.',
     body: ANSWER,
+    answer: ANSWERED,
     run: async ({ streams }, { token, parameters: [id = ''], body }) => {
       const { code, text = 'refused' } = body as AnswerBody;
       const answered = streams.answer(accountOf(token), id, code === undefined ? undefined : { code, text });
@@ -114,6 +132,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     role: 'send',
     summary: 'Publish the presence of the account.',
     body: PUBLISH,
+    answer: PUBLISHED,
     run: ({ presence }, { token, body }) => presence.publish(accountOf(token), body as PublishBody),
   },
   {
@@ -121,6 +140,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/presence/{address}',
     role: 'send',
     summary: 'Ask once for the presence of somebody who permits it.',
+    answer: PRESENCE,
     run: ({ presence }, { token, parameters: [address = ''] }) => presence.poll(accountOf(token), address),
   },
   {
@@ -128,7 +148,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/presence/{address}/events',
     role: 'send',
     summary: 'Follow the presence of somebody who permits it as server-sent events, the present state first.',
-    stream: true,
+    stream: 'text/event-stream',
     open: ({ presence }, { token, parameters: [address = ''] }, response) =>
       presence.follow(accountOf(token), address, response),
   },
@@ -137,6 +157,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/accounts',
     role: 'read',
     summary: 'List the accounts.',
+    answer: ACCOUNTS,
     run: async ({ accounts }) => {
       const all: object[] = [];
       for await (const { address, created, changed, state, lastAttached } of accounts.profiles()) {
@@ -152,10 +173,14 @@ export const OPERATIONS: readonly ApiOperation[] = [
     role: 'operate',
     summary: 'Add an account.',
     body: NEW_ACCOUNT,
-    run: async ({ addAccount }, { body }) => {
+    answer: ACCOUNT,
+    about: (body) => (body as z.output<typeof NEW_ACCOUNT>).address,
+    run: async ({ accounts, addAccount }, { body }) => {
       const { address, password } = body as z.output<typeof NEW_ACCOUNT>;
       if (!(await addAccount(address, password))) throw new HttpFault(409, `there is an account ${address}`);
-      return { address };
+      const confusing = otherCases(address).filter((other) => accounts.exists(other));
+      if (confusing.length === 0) return { address };
+      return { address, warning: `there is an account ${confusing.join(', ')}, too: senders will confuse them` };
     },
   },
   {
@@ -164,6 +189,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     role: 'operate',
     summary: 'Disable an account: its sessions end, and it cannot log in.',
     body: DISABLE,
+    answer: ACCOUNT,
     run: async ({ accounts }, { parameters: [address = ''], body }) =>
       known(await accounts.disable(address, (body as z.output<typeof DISABLE>).reason), address),
   },
@@ -172,6 +198,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/accounts/{address}/enable',
     role: 'operate',
     summary: 'Enable an account again.',
+    answer: ACCOUNT,
     run: async ({ accounts }, { parameters: [address = ''] }) => known(await accounts.enable(address), address),
   },
   {
@@ -179,6 +206,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/accounts/{address}/access',
     role: 'read',
     summary: 'Read the access list of an account.',
+    answer: ACCESS,
     run: async (context, { parameters: [address = ''] }) => {
       const { entries, lastUpdate } = (await accessOf(context, address)).entries;
       const shown = entries.map(({ actor, actions }) => ({ actor, actions }));
@@ -191,6 +219,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     role: 'operate',
     summary: 'Replace the access list of an account.',
     body: ACCESS_BODY,
+    answer: ACCESS,
     run: async (context, { parameters: [address = ''], body }) => {
       const { owner, entries } = await accessOf(context, address);
       const { entries: given } = body as AccessBody;
@@ -206,7 +235,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     role: 'read',
     summary:
       'Read the log as it is written, one JSON object in each line. Query: level, kind, session and peer, as imxp events has them.',
-    stream: true,
+    stream: 'application/x-ndjson',
     open: async ({ readLog }, { query }, response) => readLog(response, query),
   },
   {
@@ -214,6 +243,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/logins',
     role: 'read',
     summary: 'Failed logins by address since the start, and which addresses are refused for them.',
+    answer: LOGINS,
     run: async ({ logins }) => ({ logins: logins.list() }),
   },
   {
@@ -222,6 +252,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     role: 'operate',
     summary: 'Trace the way to an address: what each relay on it reports.',
     body: TRACE,
+    answer: TRACED,
     run: async ({ accounts, endpoints }, { body }) => {
       const { to, from } = body as TraceBody;
       return await traced(endpoints, from ?? (await someAccount(accounts)), to);
@@ -232,6 +263,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/held',
     role: 'read',
     summary: 'How many messages are held for endpoints that are not attached.',
+    answer: HELD,
     run: async ({ held }) => ({ ...held() }),
   },
   {
@@ -239,6 +271,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/held/{address}',
     role: 'read',
     summary: 'How many messages are held for one endpoint, and since when.',
+    answer: HELD_FOR,
     run: async ({ heldFor, accounts }, { parameters: [address = ''] }) => {
       const endpoint = parseAddress(address);
       if (!(await accounts.known(endpoint.base))) throw new HttpFault(404, `there is no account ${endpoint.base}`);

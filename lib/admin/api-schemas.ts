@@ -1,10 +1,12 @@
-/** Bodies of requests to the API. The OpenAPI document is made of the same schemas. */
+/** Bodies of requests to the API, and its answers. The OpenAPI document is made of the same schemas. */
 import * as z from 'zod';
 
 const address = z.string().min(3).max(1024);
 
 export const SEND = z.strictObject({
-  to: z.union([address, z.array(address).min(1).max(1000)]).describe('one or more recipients'),
+  to: z
+    .union([address, z.array(address).min(1).max(1000)], { error: 'give an address, or a list of 1 to 1000 addresses' })
+    .describe('one or more recipients'),
   text: z.string().optional().describe('content as text'),
   base64: z.base64().optional().describe('content as octets'),
   json: z.unknown().optional().describe('content as JSON'),
@@ -45,6 +47,86 @@ export const TRACE = z.strictObject({
   to: address.describe('address whose way is traced'),
   from: address.optional().describe('account that sends the probe; default: the first account that is not disabled'),
 });
+
+const time = z.iso.datetime();
+
+export const SENT = z.strictObject({ code: z.int(), text: z.string() });
+
+export const ANSWERED = z.strictObject({ id: z.string() });
+
+export const PUBLISHED = z.strictObject({
+  publisher: address,
+  destination: z.string(),
+  open: z.boolean(),
+  availableUntil: time,
+});
+
+export const PRESENCE = z.strictObject({
+  publisher: address,
+  open: z.boolean(),
+  info: z.string(),
+  lastUpdate: time,
+  tuples: z.array(
+    z.strictObject({ destination: z.string(), open: z.boolean(), availableUntil: time, info: z.string() }),
+  ),
+});
+
+export const ACCOUNT = z.strictObject({
+  address,
+  warning: z.string().optional().describe('what people may confuse the account with'),
+});
+
+export const ACCOUNTS = z.strictObject({
+  accounts: z.array(
+    z.strictObject({
+      address,
+      created: time,
+      changed: time,
+      disabled: z.strictObject({ reason: z.string(), since: time }).nullable(),
+      lastAttached: time.nullable(),
+    }),
+  ),
+});
+
+export const ACCESS = z.strictObject({
+  entries: z.array(z.strictObject({ actor: z.string(), actions: z.array(z.string()) })),
+  lastUpdate: time,
+});
+
+export const LOGINS = z.strictObject({
+  logins: z.array(
+    z.strictObject({
+      remote: z.string(),
+      failures: z.int(),
+      last: time,
+      reason: z.string(),
+      banned: z.boolean().describe('whether sessions of this address are refused for it'),
+    }),
+  ),
+});
+
+export const TRACED = z.strictObject({
+  from: address,
+  to: address,
+  code: z.int(),
+  text: z.string(),
+  ms: z.number(),
+  reports: z.array(
+    z.strictObject({ relay: z.string(), ms: z.number(), code: z.int().optional(), text: z.string().optional() }),
+  ),
+});
+
+export const HELD = z.strictObject({
+  data: z.int().describe('messages'),
+  octets: z.int(),
+  endpoints: z.int(),
+  oldestMs: z.number(),
+  stored: z.int().describe('since the start, as the next two'),
+  delivered: z.int(),
+  failed: z.int(),
+});
+
+export const HELD_FOR = z.strictObject({ address, data: z.int(), octets: z.int(), oldestMs: z.number() });
 
 export type TraceBody = z.output<typeof TRACE>;
 export type PublishBody = z.output<typeof PUBLISH>;

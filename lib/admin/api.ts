@@ -99,6 +99,7 @@ export class Api {
     const remote = plainAddress(request.socket.remoteAddress ?? '');
     let token: Token | undefined;
     let changes = false;
+    let about: string | undefined;
     try {
       const below = path.slice(API_PATH.length);
       if (below === '/openapi.json' && method === 'GET') {
@@ -113,7 +114,10 @@ export class Api {
       }
       await this.#checkAccount(token);
       const query = new URLSearchParams(request.url?.split('?', 2)[1] ?? '');
-      await this.#perform(operation, { token, parameters, query, request, response });
+      const told = (body: unknown): void => {
+        about = operation.about?.(body);
+      };
+      await this.#perform(operation, { token, parameters, query, request, response, told });
     } catch (error) {
       const fault = faultOfError(error);
       if (fault === undefined) events.fault.publish({ session: 'api', error });
@@ -121,7 +125,8 @@ export class Api {
     }
     if (changes || token === undefined) {
       const who = token === undefined ? {} : { token: token.name };
-      events.api.publish({ remote, ...who, request: `${method} ${path}`, status: response.statusCode });
+      const what = { request: `${method} ${path}`, ...(about === undefined ? {} : { about }) };
+      events.api.publish({ remote, ...who, ...what, status: response.statusCode });
     }
   }
 
@@ -153,12 +158,15 @@ export class Api {
       readonly query: URLSearchParams;
       readonly request: IncomingMessage;
       readonly response: ServerResponse;
+      /** Told the body once it is known to be right. */
+      readonly told: (body: unknown) => void;
     },
   ): Promise<void> {
-    const { request, response, ...who } = asked;
+    const { request, response, told, ...who } = asked;
     const leave = this.#outstanding.take(who.token.name);
     try {
       const body = operation.body === undefined ? undefined : await this.#body(request, operation.body);
+      told(body);
       if (operation.open !== undefined) {
         await this.#stream(operation.open, who, response);
         return;

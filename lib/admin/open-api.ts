@@ -45,11 +45,11 @@ export function openApiDocument(operations: readonly ApiOperation[]): object {
   };
 }
 
-function described({ path, role, summary, body, stream }: ApiOperation): object {
+function described({ path, role, summary, body, answer, stream }: ApiOperation): object {
   const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => {
     return { name, in: 'path', required: true, schema: { type: 'string' } };
   });
-  const content = { [stream === true ? 'text/event-stream' : 'application/json']: {} };
+  const content = { [stream ?? 'application/json']: answer === undefined ? {} : { schema: schemaOf(answer) } };
   const fault = { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } };
   return {
     summary,

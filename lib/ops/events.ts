@@ -39,6 +39,8 @@ export interface ApiRequest {
   readonly token?: string;
   /** Method and path. */
   readonly request: string;
+  /** The address that the body is about, where the path does not say it. */
+  readonly about?: string;
   /** Status of the response. */
   readonly status: number;
 }

@@ -6,9 +6,17 @@ import { Endpoint } from '../../lib/endpoint/endpoint.js';
 import { type Node, startNode } from '../../lib/node/node.js';
 import { events } from '../../lib/ops/events.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
-import { type Answer, FRED, secretOf, TOKENS, tokenFile, WILMA } from '../support/api-fixture.js';
+import { type Answer, answerSchema, FRED, secretOf, TOKENS, tokenFile, WILMA } from '../support/api-fixture.js';
 import { failureOf } from '../support/failure.js';
 import { within } from '../support/within.js';
+
+/** What an operation of the OpenAPI document answers with 200, by media type. */
+function contentOf(operation: Record<string, unknown>): Record<string, object> {
+  const { responses } = operation as {
+    readonly responses: Record<string, { readonly content: Record<string, object> }>;
+  };
+  return responses['200']?.content ?? {};
+}
 
 describe('admin/api', function () {
   this.slow(2000);
@@ -49,7 +57,10 @@ describe('admin/api', function () {
     const given = body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) };
     const headers = { ...headersFor(name), 'Content-Type': 'application/json' };
     const response = await fetch(url(path), { method, headers, ...given });
-    return { status: response.status, body: (await response.json()) as Answer['body'] };
+    const answer = (await response.json()) as Answer['body'];
+    // Every answer of this file is as the OpenAPI document has it.
+    if (response.status === 200 && path !== '/openapi.json') answerSchema(method, path).parse(answer);
+    return { status: response.status, body: answer };
   }
 
   it('answers 200 to a message only when the recipient has answered ok, and otherwise with the code and text', async () => {
@@ -141,6 +152,9 @@ describe('admin/api', function () {
     expect(list[0]?.['disabled']).to.include({ reason: 'away' });
     expect(JSON.stringify(list)).to.not.match(/verifier|salt|key/i);
     expect((await ask('operator', 'POST', '/accounts/betty@example.com/enable')).status).to.equal(200);
+    const confusing = await ask('operator', 'POST', '/accounts', { address: 'BETTY@example.com', password: 'dabba' });
+    expect(confusing.body['warning']).to.match(/^there is an account betty@example\.com, too/);
+    await node.accounts.remove('BETTY@example.com');
     expect((await ask('operator', 'POST', '/accounts/x@example.com/enable')).status).to.equal(404);
 
     const entries = [{ actor: FRED, actions: ['core:data'] }];
@@ -181,6 +195,8 @@ describe('admin/api', function () {
       ['GET', '/other', undefined, 404],
       ['POST', '/messages/%ff', {}, 400],
     ];
+    const { body: missing } = await ask('shop', 'POST', '/send', { text: 'a' });
+    expect(missing['error']).to.equal('to: give an address, or a list of 1 to 1000 addresses');
     for (const [method, path, body, status] of wrong) {
       const answer = await ask('shop', method, path, body);
       expect(answer.status, `${method} ${path} ${JSON.stringify(body)}`).to.equal(status);
@@ -204,6 +220,12 @@ describe('admin/api', function () {
     const schema = JSON.stringify(paths['/send']?.['post']?.['requestBody']);
     expect(schema).to.include('"additionalProperties":false').and.include('base64');
     expect(paths['/messages/{id}']?.['post']?.['parameters']).to.have.length(1);
+    // Streams have their media type, and every other answer its schema.
+    const contents = Object.values(paths).flatMap((methods) => Object.values(methods).map(contentOf));
+    const ndjson = contents.filter((content) => 'application/x-ndjson' in content);
+    expect([ndjson.length, contents.filter((content) => 'text/event-stream' in content).length]).to.deep.equal([1, 2]);
+    for (const { 'application/json': json } of contents)
+      if (json !== undefined) expect(json).to.have.property('schema');
   });
 
   it('keeps an audit log of changes and of wrong tokens, without secrets', async () => {
@@ -212,11 +234,14 @@ describe('admin/api', function () {
     await ask('operator', 'POST', '/accounts/x@example.com/enable');
     await ask('auditor', 'GET', '/held');
     await ask(undefined, 'POST', '/send', { to: WILMA, text: 'x' });
+    await ask('operator', 'POST', '/accounts', { address: WILMA, password: 'not-for-the-log' });
     stop();
+    expect(JSON.stringify(seen)).not.to.contain('not-for-the-log');
     const remote = '127.0.0.1';
     expect(seen).to.deep.equal([
       { remote, token: 'operator', request: 'POST /api/v1/accounts/x@example.com/enable', status: 404 },
       { remote, request: 'POST /api/v1/send', status: 401 },
+      { remote, token: 'operator', request: 'POST /api/v1/accounts', about: WILMA, status: 409 },
     ]);
   });
 

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { expect } from 'chai';
+import type * as z from 'zod';
+import { OPERATIONS } from '../../lib/admin/api-operations.js';
 import { temporaryFile } from './temporary-file.js';
 
 export const FRED = 'fred@example.com';
@@ -54,7 +56,10 @@ export class ApiClient {
     const given = body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) };
     const headers = { ...this.headers(name), 'Content-Type': 'application/json' };
     const response = await fetch(this.url(path), { method, headers, ...given });
-    return { status: response.status, body: (await response.json()) as Answer['body'] };
+    const answer = (await response.json()) as Answer['body'];
+    // Every answer is as the OpenAPI document has it.
+    if (response.status === 200) answerSchema(method, path).parse(answer);
+    return { status: response.status, body: answer };
   }
 
   /** Reads server-sent events until the stream ends or the signal is aborted. */
@@ -76,4 +81,14 @@ export class ApiClient {
 
 async function described(response: Response): Promise<string> {
   return response.status === 200 ? '' : await response.text();
+}
+
+/** The schema of what an operation answers, as the OpenAPI document has it. @param path below that of the API */
+export function answerSchema(method: string, path: string): z.ZodType {
+  const [bare = ''] = path.split('?', 1);
+  for (const { method: known, path: pattern, answer } of OPERATIONS) {
+    const matches = new RegExp(`^${pattern.replace(/\{\w+\}/g, '[^/]+')}$`).test(bare);
+    if (known === method && matches && answer !== undefined) return answer;
+  }
+  throw new Error(`${method} ${path} has no schema of its answer`);
 }
