@@ -8,8 +8,8 @@ import { otherCases } from '../store/account-name.js';
 import type { Accounts } from '../store/accounts.js';
 import type { AccountEndpoints } from './account-endpoints.js';
 import {
-  ACCESS,
   ACCESS_BODY,
+  ACCESS_LIST,
   ACCOUNT,
   ACCOUNTS,
   type AccessBody,
@@ -21,7 +21,7 @@ import {
   HELD_FOR,
   LOGINS,
   NEW_ACCOUNT,
-  PRESENCE,
+  PRESENCE_STATE,
   PUBLISH,
   PUBLISHED,
   type PublishBody,
@@ -140,7 +140,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/presence/{address}',
     role: 'send',
     summary: 'Ask once for the presence of somebody who permits it.',
-    answer: PRESENCE,
+    answer: PRESENCE_STATE,
     run: ({ presence }, { token, parameters: [address = ''] }) => presence.poll(accountOf(token), address),
   },
   {
@@ -206,7 +206,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     path: '/accounts/{address}/access',
     role: 'read',
     summary: 'Read the access list of an account.',
-    answer: ACCESS,
+    answer: ACCESS_LIST,
     run: async (context, { parameters: [address = ''] }) => {
       const { entries, lastUpdate } = (await accessOf(context, address)).entries;
       const shown = entries.map(({ actor, actions }) => ({ actor, actions }));
@@ -219,7 +219,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
     role: 'operate',
     summary: 'Replace the access list of an account.',
     body: ACCESS_BODY,
-    answer: ACCESS,
+    answer: ACCESS_LIST,
     run: async (context, { parameters: [address = ''], body }) => {
       const { owner, entries } = await accessOf(context, address);
       const { entries: given } = body as AccessBody;

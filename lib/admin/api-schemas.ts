@@ -61,7 +61,7 @@ export const PUBLISHED = z.strictObject({
   availableUntil: time,
 });
 
-export const PRESENCE = z.strictObject({
+export const PRESENCE_STATE = z.strictObject({
   publisher: address,
   open: z.boolean(),
   info: z.string(),
@@ -88,7 +88,7 @@ export const ACCOUNTS = z.strictObject({
   ),
 });
 
-export const ACCESS = z.strictObject({
+export const ACCESS_LIST = z.strictObject({
   entries: z.array(z.strictObject({ actor: z.string(), actions: z.array(z.string()) })),
   lastUpdate: time,
 });
