@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { KnownDirectory } from '../lib/endpoint/known-directory.js';
 import { readCertificates } from '../lib/message/smime/certificate.js';
-import { KNOWN_LIMITS } from '../lib/message/smime/known.js';
+import { KNOWN_LIMITS } from '../lib/message/smime/known-certificates.js';
 import { CommandError, EXIT } from './support/exit.js';
 import { readGivenFile } from './support/files.js';
 import { explain } from './support/manual.js';

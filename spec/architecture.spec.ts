@@ -133,27 +133,42 @@ describe('the architecture', () => {
     expect(found, found.join('\n')).to.deep.equal([]);
   });
 
-  it('loads into a relay only the packages that every relay needs', () => {
+  /** What is loaded with these files, as far as nothing is imported later. */
+  function loadedWith(...starts: readonly string[]): readonly string[] {
     const lines = new Map(files.map(({ path, text }) => [path, text.split('\n')]));
     const atOnce = imports.filter(
       ({ from, line, typeOnly }) => !typeOnly && !/\bimport\(/.test(lines.get(from)?.[line - 1] ?? ''),
     );
-    // What a relay with a store on disk and a plain listener imports on its way to being ready.
-    const loaded = new Set([
-      'bin/imxp.ts',
-      'bin/relay.ts',
-      'lib/node/node.ts',
-      'lib/store/lmdb.ts',
-      'lib/store/lmdb-spool.ts',
-    ]);
+    const loaded = new Set(starts);
     for (const path of loaded) {
       for (const { from, to } of atOnce) if (from === path) loaded.add(to);
     }
-    const packages = [...loaded].filter((path) => !inside(path) && !/^node:/.test(path));
-    expect(packages.sort()).to.deep.equal(['commander', 'dns-packet', 'lmdb', 'pino', 'sax', 'zod']);
-    expect([...loaded].filter((path) => /^lib\/(?:endpoint|message|admin\/api)/.test(path))).to.deep.equal([]);
+    return [...loaded];
+  }
+
+  const packagesOf = (loaded: readonly string[]): readonly string[] =>
+    loaded.filter((path) => !inside(path) && !/^node:/.test(path)).sort();
+
+  it('loads into a relay only the packages that every relay needs', () => {
+    // What a relay with a store on disk and a plain listener imports on its way to being ready.
+    const store = ['lib/store/lmdb.ts', 'lib/store/lmdb-spool.ts'];
+    const loaded = loadedWith('bin/imxp.ts', 'bin/relay.ts', 'lib/node/node.ts', ...store);
+    expect(packagesOf(loaded)).to.deep.equal(['commander', 'dns-packet', 'lmdb', 'pino', 'sax', 'zod']);
+    expect(loaded.filter((path) => /^lib\/(?:endpoint|message|admin\/api)/.test(path))).to.deep.equal([]);
     // What several processes or machines need, only where they are configured.
-    expect([...loaded].filter((path) => /^lib\/(?:cluster|store\/postgres)\//.test(path))).to.deep.equal([]);
+    expect(loaded.filter((path) => /^lib\/(?:cluster|store\/postgres)\//.test(path))).to.deep.equal([]);
+  });
+
+  it('loads into the commands of an endpoint no package that only S/MIME or old TLS needs', () => {
+    for (const command of ['send', 'ping', 'trace', 'presence', 'access']) {
+      const packages = packagesOf(loadedWith('bin/imxp.ts', `bin/${command}.ts`));
+      expect(packages, command).to.include('commander');
+      const heavy = ['pkijs', 'asn1js', 'node-forge', 'lmdb', 'pino', 'ws', 'acme-client', 'prom-client'];
+      expect(
+        packages.filter((name) => heavy.includes(name)),
+        command,
+      ).to.deep.equal([]);
+    }
   });
 
   it('confines sockets, names and clocks to transport, mesh and admin', () => {

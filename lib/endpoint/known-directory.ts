@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { describeFileError } from '../config/password-file.js';
 import { LocalError } from '../errors.js';
 import { addressOf, parseAddress } from '../imxp/address.js';
-import { KNOWN_LIMITS, type KnownCertificates } from '../message/smime/known.js';
+import { KNOWN_LIMITS, type KnownCertificates } from '../message/smime/known-certificates.js';
 import { createWhole } from '../ops/whole-file.js';
 
 /** File systems limit names to 255 octets; a draft's name is longer than the file's. */

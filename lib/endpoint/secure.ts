@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describeFileError } from '../config/password-file.js';
 import { LocalError } from '../errors.js';
 import type { Content, MadeContent } from '../imxp/content.js';
-import type { KnownCertificates } from '../message/smime/known.js';
+import type { KnownCertificates } from '../message/smime/known-certificates.js';
 import type { FindCertificate, Secure } from '../message/smime/secure.js';
 import type { Signature } from '../message/smime/signature.js';
 import type { ClassicVersion } from '../message/smime/version.js';

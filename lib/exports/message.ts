@@ -39,7 +39,8 @@ export {
 export { type ReadOptions, readMessage } from '../message/read.js';
 export { type FromMailOptions, fromMail, type ToMailOptions, toMail } from '../message/rfc822/convert.js';
 export type { MadeEntity, OpenEntity } from '../message/smime/entity.js';
-export type { KnownCertificates, SignerTrust } from '../message/smime/known.js';
+export type { SignerTrust } from '../message/smime/known.js';
+export type { KnownCertificates } from '../message/smime/known-certificates.js';
 export {
   type FindCertificate,
   type Sealing,

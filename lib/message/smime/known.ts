@@ -1,25 +1,10 @@
 /**
  * Known certificates: those that were learnt from signed messages, each trusted on first use. Where they are kept is up
- * to the application; {@link KnownCertificates} is what S/MIME needs of it.
+ * to the application; see `known-certificates.ts`.
  */
 import { addressOf } from '../../imxp/address.js';
 import { type Certificate, readCertificates } from './certificate.js';
-
-/** Where certificates learnt from signed messages are kept. Addresses are normalized, without subaddress. */
-export interface KnownCertificates {
-  /** The certificates known for an address, in PEM or DER. */
-  find(address: string): readonly (string | Buffer)[];
-  /** Stores a certificate, in PEM. @returns false when there is no room; it is then not trusted either */
-  learn(address: string, certificate: string): boolean;
-}
-
-/** Limits of what one place keeps: senders decide how much is learnt, and a domain vouches for as many senders as it likes. */
-export const KNOWN_LIMITS = Object.freeze({
-  /** Certificates in all. */
-  certificates: 10_000,
-  /** Certificates of one domain. */
-  perDomain: 1_000,
-});
+import type { KnownCertificates } from './known-certificates.js';
 
 /**
  * How a signer is known: `authority` when a trusted CA issued the certificate, `known` when it is one that was learnt

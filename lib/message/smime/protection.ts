@@ -10,7 +10,8 @@ import { isCanonical, type MadeEntity, multipartSigned, type OpenEntity, octetsO
 import { makeEnveloped } from './enveloped-data.js';
 import type { SmimeLimits } from './fault.js';
 import type { SmimeIdentity } from './identity.js';
-import { type KnownCertificates, PinnedCertificates } from './known.js';
+import { PinnedCertificates } from './known.js';
+import type { KnownCertificates } from './known-certificates.js';
 import { Opening } from './opening.js';
 import { type ReplayLimits, ReplayMemory, type SignedMessage } from './replay.js';
 import { type Stated, statedIn } from './sender.js';

@@ -8,7 +8,7 @@ import { type Certificate, readCertificates } from './certificate.js';
 import type { MadeEntity, OpenEntity } from './entity.js';
 import { SMIME_LIMITS, type SmimeLimits } from './fault.js';
 import { readIdentity } from './identity.js';
-import type { KnownCertificates } from './known.js';
+import type { KnownCertificates } from './known-certificates.js';
 import { newer, Protection, type Sealing, type Unsealed } from './protection.js';
 import type { ReplayLimits } from './replay.js';
 import { readRevocationLists, Trust } from './trust.js';

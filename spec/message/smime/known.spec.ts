@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { KnownDirectory } from '../../../lib/endpoint/known-directory.js';
 import type { OpenEntity } from '../../../lib/message/smime/entity.js';
-import { KNOWN_LIMITS } from '../../../lib/message/smime/known.js';
+import { KNOWN_LIMITS } from '../../../lib/message/smime/known-certificates.js';
 import { Secure, type SecureOptions } from '../../../lib/message/smime/secure.js';
 import { TestAuthority, type TestCertificate } from '../../support/certificates.js';
 import { arrived, authority, BARNEY, barney, cpim, FRED, forged, fred, person, text, WILMA } from './people.js';

@@ -4,7 +4,7 @@ import { readCertificates } from '../../../lib/message/smime/certificate.js';
 import type { MadeEntity } from '../../../lib/message/smime/entity.js';
 import { SMIME_LIMITS } from '../../../lib/message/smime/fault.js';
 import type { SmimeIdentity } from '../../../lib/message/smime/identity.js';
-import { KNOWN_LIMITS, type KnownCertificates } from '../../../lib/message/smime/known.js';
+import { KNOWN_LIMITS, type KnownCertificates } from '../../../lib/message/smime/known-certificates.js';
 import { Protection, type Sealing } from '../../../lib/message/smime/protection.js';
 import { Trust } from '../../../lib/message/smime/trust.js';
 import { runLater } from '../../../lib/message/smime/work.js';
