@@ -1,5 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import module from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -43,6 +45,26 @@ describe('the command line as a whole', function () {
     }
     for (const argv of [[], ['help'], ['--help'], ['--help', 'send'], ['--from', 'send'], ['snd'], ['constructor']])
       expect(await entries(...argv), argv.join(' ')).to.deep.equal(all.map((one) => [one, false]));
+  });
+
+  it('keeps compiled code in the cache directory of the user where Node can, and does without a directory', async () => {
+    const start = (cache: string, more = {}): Promise<CliResult> =>
+      imxp(['send', '--help'], { cwd: path(), env: { XDG_CACHE_HOME: cache, NODE_COMPILE_CACHE: '', ...more } });
+    const kept = join(path(), 'cache');
+    await writeFile(join(path(), 'file'), '');
+    const results = await Promise.all([
+      start(kept),
+      start(join(path(), 'off'), { NODE_DISABLE_COMPILE_CACHE: '1' }),
+      // Cannot be made: below a file.
+      start(join(path(), 'file')),
+      start('relative', { HOME: 'relative' }),
+    ]);
+    for (const { code, stdout } of results) expect([code, stdout]).to.deep.equal([0, results[0]?.stdout]);
+    const can = 'enableCompileCache' in module;
+    expect(existsSync(join(kept, 'imxp', 'compiled'))).to.equal(can);
+    // Code that others may change would be theirs.
+    if (can) expect((await stat(kept)).mode & 0o022).to.equal(0);
+    for (const none of ['off', 'relative', 'file/imxp']) expect(existsSync(join(path(), none)), none).to.equal(false);
   });
 
   it('has one help of itself, whether commands are loaded or not', async () => {
