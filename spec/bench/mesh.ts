@@ -43,6 +43,8 @@ export interface MeshStart {
   readonly node?: readonly string[];
   /** Accounts of example.com beside Fred; default: all. */
   readonly accounts?: readonly string[];
+  /** Further domains that are reached through the other relay, each by a route of its own; default: none. */
+  readonly routes?: number;
   /** Directory of another build of the project, whose program they run. */
   readonly build?: string;
 }
@@ -72,7 +74,7 @@ export class Mesh {
   static async start(
     { tls, transport }: Way = TCP,
     more: object = {},
-    { node = [], build, accounts = [WILMA, EVE, MALLORY] }: MeshStart = {},
+    { node = [], build, accounts = [WILMA, EVE, MALLORY], routes = 0 }: MeshStart = {},
   ) {
     const workshop = await Workshop.open();
     const { octets } = await workshop.certs('example.com', 'rubble.com');
@@ -94,6 +96,8 @@ export class Mesh {
       store: { type: 'lmdb', path: `var/${own}` },
       mesh: {
         routes: [
+          // That of the messages is the last, the longest to look for where a table is walked.
+          ...Array.from({ length: routes }, (_, at) => ({ domain: `*.d${at}.example`, via: other })),
           {
             domain: other,
             relays: [`${transport}://127.0.0.1:${otherPort}`],
