@@ -75,7 +75,7 @@ export class PlainServer implements ServerMechanism {
     const keys = await scramKeys(password, Buffer.from(secret.salt, 'base64'), secret.iterations);
     const fits = equalSecrets(keys.storedKey, Buffer.from(secret.storedKey, 'base64'));
     if (verifier === undefined) return notAccepted('unknown user');
-    if (!fits) return notAccepted('the password does not match the verifier');
+    if (!fits) return notAccepted('wrong password');
     const stated = statedAuthzid(verifier.account, username, authzid);
     if (!(await mayActAs(options, verifier.account, stated))) {
       return failure(537, 'you may not act as that identity', `${verifier.account} may not act as the authzid`);

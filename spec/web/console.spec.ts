@@ -94,6 +94,10 @@ describe('the console', function () {
           .getByText(/nothing is listening there/)
           .first()
           .waitFor();
+        // The relay that a click on the map reaches refuses the probe, which is all that was asked for.
+        await page.getByRole('textbox', { name: 'Address' }).fill('imxp=report@example.com');
+        await page.keyboard.press('Enter');
+        await page.getByText(/^example\.com answers after [\d.]+ ms$/).waitFor();
         for (const width of [320, 1280, 3840]) {
           await page.setViewportSize({ width, height: 800 });
           expect((await accessibilityFaults(page)).join('\n'), `${width}`).to.equal('');

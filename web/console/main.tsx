@@ -7,7 +7,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { CertificateStatus, LinkStatus, NodeStatus } from '../../lib/ops/status.js';
 import { kindOf, MeshMap } from './mesh-map.js';
 import { fetchFrom, keepToken, type ShownNode, takeToken, tokenOf, wordsOf } from './node-client.js';
-import { Operations, TokenForm, type TraceWish } from './operations.js';
+import { Operations, probeOf, TokenForm, type TraceWish } from './operations.js';
 import { Plot } from './plot.js';
 import { Samples } from './samples.js';
 import { Table } from './table.js';
@@ -86,7 +86,7 @@ function NodeView({ node }: { readonly node: ShownNode }) {
   const trace =
     token === undefined
       ? undefined
-      : (domain: string): void => setWish((last) => ({ to: `imxp=report@${domain}`, number: (last?.number ?? 0) + 1 }));
+      : (domain: string): void => setWish((last) => ({ to: probeOf(domain), number: (last?.number ?? 0) + 1 }));
   return (
     <>
       <div role="status">
@@ -132,10 +132,11 @@ function Overview({
       </header>
       <dl class="tiles">
         <Tile name="Sessions" value={sessions.listener + sessions.initiator}>
-          {sessions.endpoints} endpoints, {sessions.relays} relays, {sessions.unauthenticated} not logged in
+          {counted(sessions.endpoints, 'endpoint')}, {counted(sessions.relays, 'relay')}, {sessions.unauthenticated} not
+          logged in
         </Tile>
         <Tile name="Attached" value={status.attachments}>
-          {status.bindings} domains bound
+          {counted(status.bindings, 'domain')} bound
         </Tile>
         <Tile name="Accounts" value={accounts.total}>
           {accounts.disabled} disabled
@@ -228,6 +229,10 @@ const HOLDERS: Readonly<Record<CertificateStatus['holder'], string>> = {
   authority: 'authority',
   neighbour: 'neighbour',
 };
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
 
 function clock(time: string): string {
   return new Date(time).toLocaleTimeString([], { hour12: false });

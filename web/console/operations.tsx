@@ -109,24 +109,37 @@ function TraceResult({ to, found, error }: { readonly to: string; readonly found
   if (error !== undefined) return <p class="trouble">{error}</p>;
   if (found === undefined) return <p class="none">Tracing the way to {to} …</p>;
   const { code, text, ms, from, reports } = found;
+  const relay = reachedRelay(to, found);
   return (
     <>
       <p class="none">
-        {to}: {code} {text}, {ms} ms, from {from}
+        {relay === undefined ? `${to}: ${code} ${text}, ${ms} ms, from ${from}` : `${relay} answers after ${ms} ms`}
       </p>
       <Table columns={['Relay', 'After', 'Says']} none="No relay has reported.">
-        {reports.map(({ relay, ms: after, code: said, text: words }) => (
-          <tr key={relay}>
-            <th scope="row">{relay}</th>
+        {reports.map(({ relay: reporter, ms: after, code: said, text: words }) => (
+          <tr key={reporter}>
+            <th scope="row">{reporter}</th>
             <td>{after} ms</td>
-            <td>
-              {said} {words}
-            </td>
+            <td>{relay === undefined ? `${said ?? ''} ${words ?? ''}` : 'answers'}</td>
           </tr>
         ))}
       </Table>
     </>
   );
+}
+
+const REPORT_SERVICE = 'imxp=report@';
+
+/** Where to send a probe of which the relay of a domain says that it has it: its report service takes no messages. */
+export function probeOf(domain: string): string {
+  return REPORT_SERVICE + domain;
+}
+
+/** The domain whose relay answered its probe; undefined for other addresses, and where the probe did not arrive. */
+function reachedRelay(to: string, { code, reports }: Trace): string | undefined {
+  const domain = to.slice(REPORT_SERVICE.length);
+  const arrived = to.startsWith(REPORT_SERVICE) && code === 550 && reports.some(({ relay }) => relay === domain);
+  return arrived ? domain : undefined;
 }
 
 function Logins({ node, lost }: { readonly node: ShownNode; readonly lost: (why: string) => void }) {

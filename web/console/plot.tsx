@@ -6,6 +6,8 @@ import type { Series } from './samples.js';
 const HEIGHT_PX = 190;
 /** As many colours as the style sheet has. */
 const COLOURS = 6;
+/** Seconds between the times on the axis. */
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 
 export function Plot({
   series,
@@ -70,7 +72,10 @@ function optionsFor(place: HTMLElement, names: readonly string[]): UPlot.Options
     legend: { show: false },
     cursor: { show: false },
     scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
-    axes: [axis, { ...axis, size: 56 }],
+    axes: [
+      { ...axis, incrs: STEPS_S, space: 70, values: (_, times) => times.map(clock) },
+      { ...axis, size: 56 },
+    ],
     series: [
       {},
       ...names.map((label, index) => ({
@@ -81,6 +86,10 @@ function optionsFor(place: HTMLElement, names: readonly string[]): UPlot.Options
       })),
     ],
   };
+}
+
+function clock(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
 }
 
 function shown(value: number | null | undefined): string {

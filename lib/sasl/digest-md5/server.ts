@@ -102,7 +102,7 @@ export class DigestMd5Server implements ServerMechanism {
     const verifier = await this.#options.credentials.lookup(username, realm);
     const key = this.#provenKey(response, this.#candidates(verifier, username, realm ?? ''));
     if (verifier === undefined) return notAccepted('unknown user');
-    if (key === undefined) return notAccepted('the response does not match the verifier');
+    if (key === undefined) return notAccepted('wrong password: the response does not match the verifier');
     return this.#accept(response, verifier, key, username, realm);
   }
 

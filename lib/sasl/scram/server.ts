@@ -100,7 +100,7 @@ export class ScramServer implements ServerMechanism {
     const clientKey = xor(final.proof, hmac(storedKey, authMessage));
     const fits = equalSecrets(hash(clientKey), storedKey);
     if (started.verifier === undefined) return notAccepted('unknown user');
-    if (!fits) return notAccepted('the proof does not match the verifier');
+    if (!fits) return notAccepted('wrong password: the proof does not match the verifier');
     return this.#accept(started, started.verifier, authMessage);
   }
 
