@@ -1,7 +1,9 @@
 /** Delivery: a Data operation that arrived for an attached endpoint, and its answer. */
+import { Readable } from 'node:stream';
 import { LocalError, RemoteProtocolError, type Reply } from '../errors.js';
 import type { Content } from '../imxp/content.js';
 import { contentOf } from '../imxp/content.js';
+import { contentPieces } from '../imxp/content-pieces.js';
 import { heldIdOf } from '../imxp/held-id.js';
 import type { Data, Option } from '../imxp/operation.js';
 import type { InstantMessage } from '../message/instant-message.js';
@@ -83,6 +85,31 @@ export class Delivery {
   get content(): Content {
     this.#content ??= contentOf(this.raw);
     return this.#content;
+  }
+
+  /**
+   * The octets of {@link content} as a stream, for large content: a message that came in pieces is not joined, which takes as
+   * much memory again as it has octets. The message has arrived completely; accept it when the stream has been written.
+   * Signed or encrypted content comes as it was sent. In a browser, use {@link pieces}.
+   *
+   * @throws as {@link content}
+   * @example
+   * import { createWriteStream } from 'node:fs';
+   * import { pipeline } from 'node:stream/promises';
+   *
+   * barney.receive((delivery) => pipeline(delivery.stream(), createWriteStream('arrived.bin')));
+   */
+  stream(): Readable {
+    return Readable.from(this.pieces, { objectMode: false });
+  }
+
+  /**
+   * The octets of {@link content} as buffers in a row: views of the received octets, not joined.
+   *
+   * @throws as {@link content}
+   */
+  get pieces(): readonly Buffer[] {
+    return contentPieces(this.raw).filter(({ length }) => length > 0);
   }
 
   /**

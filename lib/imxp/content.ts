@@ -100,6 +100,9 @@ export function makeData(made: MadeData): Data {
 }
 
 type PartMade = Extract<MadeContent, { type: string }>;
+/** A body of that many octets is not copied beside its headers. */
+const LARGE_OCTETS = 65_536;
+
 type DataBase = Pick<Data, 'type' | 'originator' | 'recipients' | 'options'>;
 
 function withPart(base: DataBase, { type, body, headers }: PartMade): Data {
@@ -116,7 +119,8 @@ function withPart(base: DataBase, { type, body, headers }: PartMade): Data {
   const pieces = buildMultipart('text/xml', root, [part]);
   const controlStart = pieces[0]?.length ?? 0;
   const place = { controlStart, controlEnd: controlStart + document.length };
-  return { ...data, source: { profile: IMXP_PROFILE, payload: Buffer.concat(pieces), ...place } };
+  const payload = body.length < LARGE_OCTETS ? Buffer.concat(pieces) : pieces;
+  return { ...data, source: { profile: IMXP_PROFILE, payload, ...place } };
 }
 
 function checkType(type: string): void {

@@ -4,6 +4,11 @@ import { EventEmitter } from './events.js';
 /** `node:stream`: a base; the only stream there is in a browser is in `web/stream.ts`. */
 export class Duplex extends EventEmitter {}
 export class Stream extends EventEmitter {}
+export class Readable extends EventEmitter {
+  static from(): never {
+    throw new Error('a browser has no streams of Node: use delivery.pieces');
+  }
+}
 
 /** `node:net` and `node:tls`: what no stream is an instance of. */
 export class Socket extends Duplex {}
