@@ -10,8 +10,11 @@ import { systemClock } from '../transport/clock.js';
 import type { DirectoryChange, Member, Placement } from './messages.js';
 import { NodeLink, type NodeLinkOptions } from './node-link.js';
 
-/** Changes of that time are told together. */
-const TOGETHER_MS = 2;
+/**
+ * Changes of that time are told together, because each node is told of each change. Until it is told, a node sends to the
+ * center what is for an endpoint elsewhere, which is one hop more and nothing worse.
+ */
+const TOGETHER_MS = 10;
 
 export interface CenterClusterOptions extends NodeLinkOptions {
   /** Tells all nodes. */

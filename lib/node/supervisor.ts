@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { CenterCluster } from '../cluster/center-cluster.js';
 import type { DirectoryChange } from '../cluster/messages.js';
 import { NodeSocket } from '../cluster/node-socket.js';
+import type { LoginNote } from '../cluster/shared-login-throttle.js';
 import type { NodeConfig } from '../config/schema.js';
 import { LocalError } from '../errors.js';
 import { publishCarried } from '../ops/event-relay.js';
@@ -23,7 +24,13 @@ import { within } from '../transport/deadline.js';
 import { closeUntaken } from './handed-connections.js';
 import type { CenterRole, ClusterParts } from './role.js';
 import { workerConfig } from './worker-config.js';
-import type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './worker-messages.js';
+import {
+  type FromWorker,
+  LOGINS_TOGETHER_MS,
+  type ToWorker,
+  type WorkerAnswer,
+  type WorkerStart,
+} from './worker-messages.js';
 import { combinedStatus, type WorkerReport } from './worker-status.js';
 
 /** A worker says every second that it is alive; one that does not for so long is killed. */
@@ -63,6 +70,8 @@ export class Supervisor implements CenterRole, PlacementObserver {
   #question = 0;
   #generation = 0;
   #restarts = 0;
+  /** Logins that the other workers are to be told of. */
+  #notes: { readonly post: Post; readonly note: LoginNote }[] = [];
   #stopping = false;
   #perData = false;
   #silence: (() => void) | undefined;
@@ -235,8 +244,8 @@ export class Supervisor implements CenterRole, PlacementObserver {
       case 'bound':
         center.boundAt(post.name, message.domain, message.here);
         return;
-      case 'login':
-        for (const other of this.#posts) if (other !== post && other.worker !== undefined) send(other.worker, message);
+      case 'logins':
+        this.#noted(post, message.notes);
         return;
       case 'events':
         publishCarried(message.heard, post.name);
@@ -245,6 +254,20 @@ export class Supervisor implements CenterRole, PlacementObserver {
         this.#questions.get(message.question)?.(message.answer);
         return;
       case 'alive':
+    }
+  }
+
+  #noted(post: Post, notes: readonly LoginNote[]): void {
+    if (this.#notes.length === 0) systemClock.after(LOGINS_TOGETHER_MS, () => this.#tellNotes());
+    for (const note of notes) this.#notes.push({ post, note });
+  }
+
+  #tellNotes(): void {
+    const noted = this.#notes;
+    this.#notes = [];
+    for (const other of this.#posts) {
+      const notes = noted.filter(({ post }) => post !== other).map(({ note }) => note);
+      if (other.worker !== undefined && notes.length > 0) send(other.worker, { type: 'logins', notes });
     }
   }
 

@@ -7,6 +7,12 @@ import type { ErrorCode } from '../errors.js';
 import type { CarriedEvent } from '../ops/event-relay.js';
 import type { NodeStatus } from '../ops/status.js';
 
+/**
+ * Logins of that time are told together, by a worker and by the supervisor: what the supervisor tells each worker would
+ * otherwise grow with the number of logins times that of the workers.
+ */
+export const LOGINS_TOGETHER_MS = 10;
+
 /** What a worker is started with. */
 export interface WorkerStart {
   readonly name: string;
@@ -24,7 +30,7 @@ export type ToWorker =
   /** The center knows the worker, and this is the directory. */
   | { readonly type: 'welcome'; readonly directory: DirectoryChange }
   | { readonly type: 'changed'; readonly change: DirectoryChange }
-  | { readonly type: 'login'; readonly note: LoginNote }
+  | { readonly type: 'logins'; readonly notes: readonly LoginNote[] }
   | { readonly type: 'reload'; readonly question: number; readonly config: NodeConfig }
   | { readonly type: 'status'; readonly question: number }
   /** Whether each Data operation is reported, whatever the log level. */
@@ -54,7 +60,7 @@ export type FromWorker =
   | { readonly type: 'ready'; readonly ports: readonly number[] }
   | { readonly type: 'failed'; readonly failure: WorkerFailure }
   | { readonly type: 'bound'; readonly domain: string; readonly here: boolean }
-  | { readonly type: 'login'; readonly note: LoginNote }
+  | { readonly type: 'logins'; readonly notes: readonly LoginNote[] }
   | { readonly type: 'events'; readonly heard: readonly CarriedEvent[] }
   | { readonly type: 'answer'; readonly question: number; readonly answer: WorkerAnswer }
   /** Sent every second, so that one that hangs is noticed. */

@@ -4,7 +4,7 @@
  */
 
 import { NodeSocket } from '../cluster/node-socket.js';
-import { SharedLoginThrottle } from '../cluster/shared-login-throttle.js';
+import { type LoginNote, SharedLoginThrottle } from '../cluster/shared-login-throttle.js';
 import { CENTER, WorkerCluster } from '../cluster/worker-cluster.js';
 import { ImxpError } from '../errors.js';
 import { EventLoop } from '../ops/event-loop.js';
@@ -18,7 +18,14 @@ import { systemClock } from '../transport/clock.js';
 import { Node } from './node.js';
 import { giveRoomForOctets } from './old-generation.js';
 import type { ClusterParts, WorkerRole } from './role.js';
-import type { FromWorker, ToWorker, WorkerAnswer, WorkerFailure, WorkerStart } from './worker-messages.js';
+import {
+  type FromWorker,
+  LOGINS_TOGETHER_MS,
+  type ToWorker,
+  type WorkerAnswer,
+  type WorkerFailure,
+  type WorkerStart,
+} from './worker-messages.js';
 
 const ALIVE_MS = 1000;
 
@@ -33,6 +40,7 @@ class Worker implements WorkerRole {
   readonly #loop = new EventLoop();
   #deafen: () => void;
   #config: WorkerStart['config'];
+  #notes: LoginNote[] = [];
   /** Whether somebody reads lines about each Data operation. */
   #perData = false;
   readonly #sockets: NodeSocket[] = [];
@@ -44,7 +52,7 @@ class Worker implements WorkerRole {
     const { config, traffic } = start;
     this.#start = start;
     this.traffic = traffic ? new Traffic() : undefined;
-    this.throttle = new SharedLoginThrottle(config.limits.authentication, (note) => tell({ type: 'login', note }));
+    this.throttle = new SharedLoginThrottle(config.limits.authentication, (note) => this.#noted(note));
     this.#config = config;
     this.#deafen = hear(config, false);
   }
@@ -77,8 +85,8 @@ class Worker implements WorkerRole {
         // What came before the welcome is in it.
         this.#cluster?.changed(message.change);
         return;
-      case 'login':
-        this.throttle.note(message.note);
+      case 'logins':
+        for (const note of message.notes) this.throttle.note(note);
         return;
       case 'status':
         tell({ type: 'answer', question: message.question, answer: await this.#status() });
@@ -134,6 +142,17 @@ class Worker implements WorkerRole {
 
   // ---- the supervisor
 
+  #noted(note: LoginNote): void {
+    if (this.#notes.length === 0) systemClock.after(LOGINS_TOGETHER_MS, () => this.#tellNotes());
+    this.#notes.push(note);
+  }
+
+  #tellNotes(): void {
+    const notes = this.#notes;
+    this.#notes = [];
+    tell({ type: 'logins', notes });
+  }
+
   get #joined(): WorkerCluster {
     if (this.#cluster === undefined) throw new Error('the worker has not joined the cluster');
     return this.#cluster;
@@ -163,8 +182,7 @@ class Worker implements WorkerRole {
   }
 
   async #ended(code: number): Promise<void> {
-    // What was heard in this turn is told in the next.
-    await new Promise((resolve) => setImmediate(resolve));
+    this.#deafen();
     // The channel is written in order, so the last message has left when this one has.
     await new Promise((resolve) => process.send?.({ type: 'alive' }, undefined, {}, resolve));
     process.exit(code);

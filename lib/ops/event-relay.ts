@@ -11,6 +11,14 @@ export interface CarriedEvent {
   readonly message: object;
 }
 
+/**
+ * Events of that time are carried together: each message between processes costs some 50 microseconds on either side,
+ * and a login alone causes half a dozen events.
+ */
+const TOGETHER_MS = 10;
+/** So many are carried at once, so that what waits stays small. */
+const TOGETHER = 256;
+
 interface CarriedError {
   readonly message: string;
   readonly stack?: string | undefined;
@@ -21,32 +29,37 @@ interface CarriedError {
  * Hears the events of this process.
  *
  * @param options.perData whether that of each forwarded Data operation is wanted; it costs more than all others
- * @param carry given the events of one turn of the event loop
- * @returns a function that ends the calls
+ * @param carry given the events of some milliseconds
+ * @returns a function that carries what was heard so far, and ends the calls
  */
 export function hearEvents(
   { perData }: { readonly perData: boolean },
   carry: (heard: readonly CarriedEvent[]) => void,
 ): () => void {
   let heard: CarriedEvent[] = [];
+  let timer: NodeJS.Timeout | undefined;
   const send = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
     const all = heard;
     heard = [];
-    carry(all);
+    if (all.length > 0) carry(all);
   };
   const ends = Object.values(events)
     .filter((event) => perData || event !== events.forwarded)
     .map(({ name }) => {
       const hear = (message: unknown): void => {
         if (typeof message !== 'object' || message === null) return;
-        if (heard.length === 0) setImmediate(send);
         heard.push({ name, message: carried(message) });
+        if (heard.length >= TOGETHER) send();
+        else timer ??= setTimeout(send, TOGETHER_MS);
       };
       subscribe(name, hear);
       return (): void => void unsubscribe(name, hear);
     });
   return () => {
     for (const end of ends) end();
+    send();
   };
 }
 
