@@ -322,7 +322,9 @@ function registerFiles(make: Make): void {
 the file begins with sep=, JSON lines as written by imxp account export, and htdigest files; htpasswd files cannot be
 used. A verifier may replace the password: user:realm:hash for DIGEST-MD5, or SCRAM-SHA-256$iterations:salt$key:key
 (RFC 5803). All errors are reported with their lines before anything is written; then accounts are written 200 at a time.
-Each password takes some ten milliseconds to process; verifiers take none.`,
+Existing accounts are counted and left as they are, so an import that was interrupted is repeated to continue. The file may
+have any length: it is read twice, and only standard input is kept in memory. Each password takes some ten milliseconds of
+one core; verifiers take none.`,
   )
     .argument('<file>', 'file to import; -: standard input')
     .option('--dry-run', 'report errors and what would be done, but write nothing')

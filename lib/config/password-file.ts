@@ -1,6 +1,6 @@
 /** Reads passwords from files: the first line of a file is the password. Never logs what it reads. */
-import { isUtf8 } from 'node:buffer';
 import { readFile, stat } from 'node:fs/promises';
+import { TextDecoder } from 'node:util';
 import { LocalError } from '../errors.js';
 
 /** Largest password file: SASL mechanisms carry less, and a larger file is surely not a password. */
@@ -30,12 +30,26 @@ export async function readPasswordFile(path: string): Promise<string> {
  * @throws Error if it is neither
  */
 export function textOfFile(octets: Buffer): string {
-  const [first, second] = octets;
-  if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le').decode(octets);
-  if (first === 0xfe && second === 0xff) return new TextDecoder('utf-16be').decode(octets);
-  if (!isUtf8(octets)) throw new Error('is not text in UTF-8; save it as UTF-8');
-  // The decoder drops the mark.
-  return new TextDecoder('utf-8').decode(octets);
+  return decoded(decoderOf(octets), octets);
+}
+
+/** The decoder of a text file that begins with these octets; it drops the byte order mark. */
+export function decoderOf([first, second]: Buffer): TextDecoder {
+  if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le');
+  if (first === 0xfe && second === 0xff) return new TextDecoder('utf-16be');
+  return new TextDecoder('utf-8', { fatal: true });
+}
+
+/**
+ * @param more octets follow
+ * @throws Error if the octets are no text
+ */
+export function decoded(decoder: TextDecoder, octets: Buffer, more = false): string {
+  try {
+    return decoder.decode(octets, { stream: more });
+  } catch (cause) {
+    throw new Error('is not text in UTF-8; save it as UTF-8', { cause });
+  }
 }
 
 /** Whether other users of this machine may read a file; always false on systems without file modes. */

@@ -29,11 +29,12 @@ interface CarriedError {
  * Hears the events of this process.
  *
  * @param options.perData whether that of each forwarded Data operation is wanted; it costs more than all others
+ * @param options.togetherMs for specs: of how many milliseconds events are carried together
  * @param carry given the events of some milliseconds
  * @returns a function that carries what was heard so far, and ends the calls
  */
 export function hearEvents(
-  { perData }: { readonly perData: boolean },
+  { perData, togetherMs = TOGETHER_MS }: { readonly perData: boolean; readonly togetherMs?: number },
   carry: (heard: readonly CarriedEvent[]) => void,
 ): () => void {
   let heard: CarriedEvent[] = [];
@@ -52,7 +53,7 @@ export function hearEvents(
         if (typeof message !== 'object' || message === null) return;
         heard.push({ name, message: carried(message) });
         if (heard.length >= TOGETHER) send();
-        else timer ??= setTimeout(send, TOGETHER_MS);
+        else timer ??= setTimeout(send, togetherMs);
       };
       subscribe(name, hear);
       return (): void => void unsubscribe(name, hear);

@@ -8,7 +8,7 @@ describe('ops/event-relay', () => {
   it('carries what happens within some milliseconds in one message', async () => {
     const carried: (readonly CarriedEvent[])[] = [];
     const came = new Promise<void>((resolve) => {
-      const end = hearEvents({ perData: false }, (heard) => {
+      const end = hearEvents({ perData: false, togetherMs: 500 }, (heard) => {
         carried.push(heard);
         end();
         resolve();

@@ -1,6 +1,7 @@
 /**
  * Reads comma-separated values (RFC 4180), also with another separator, with the line each record begins on. Lines may end
- * with CRLF, LF or CR. Knows nothing of what the values mean.
+ * with CRLF, LF or CR. The text is given piece by piece, so that files of any length can be read. Knows nothing of what the
+ * values mean.
  */
 
 /** What may stand between values: spreadsheets write semicolons where numbers have a decimal comma. */
@@ -14,33 +15,76 @@ export interface CsvRecord {
   readonly broken: boolean;
 }
 
-/** Empty lines, and lines that begin with a `#` that is not quoted, are no records. */
-export function* csvRecords(text: string, separator: Separator = ','): Generator<CsvRecord> {
-  let at = 0;
-  let line = 1;
-  while (at < text.length) {
-    const begin = line;
-    if (text[at] === '#') {
-      at = afterLine(text, endOfLine(text, at));
-      line += 1;
-      continue;
-    }
-    const fields: string[] = [];
-    let broken = false;
-    for (let more = true; more; ) {
-      const field = fieldAt(text, at, separator);
-      fields.push(field.value);
-      broken ||= field.broken;
-      line += field.lines;
-      at = field.end;
-      more = text[at] === separator;
-      if (more) at += 1;
-    }
-    at = afterLine(text, at);
-    line += 1;
-    const [first = ''] = fields;
-    if (fields.length > 1 || first.trim() !== '') yield { line: begin, fields, broken };
+/** A quote that has not ended within so many characters is a mistake, and ends with its line. */
+const QUOTED_CHARACTERS = 65_536;
+
+export class CsvReader {
+  readonly #separator: Separator;
+  #text = '';
+  #line = 1;
+
+  constructor(separator: Separator = ',') {
+    this.#separator = separator;
   }
+
+  /**
+   * Reads the next piece of text. Empty lines, and lines that begin with a `#` that is not quoted, are no records.
+   *
+   * @param last no text follows; otherwise the record at the end is read with the next piece
+   */
+  *read(piece: string, last: boolean): Generator<CsvRecord> {
+    const text = this.#text + piece;
+    let at = 0;
+    while (at < text.length) {
+      const found = recordAt(text, at, this.#separator, last);
+      // The end of the text is not the end of the record, or a CR not yet that of the line.
+      if (found === undefined || (!last && found.end >= text.length)) break;
+      const line = this.#line;
+      this.#line += found.lines;
+      at = found.end;
+      const { fields, broken } = found;
+      const [first = ''] = fields;
+      if (fields.length > 1 || first.trim() !== '') yield { line, fields, broken };
+    }
+    this.#text = text.slice(at);
+  }
+
+  /** Characters kept for the next piece. */
+  get kept(): number {
+    return this.#text.length;
+  }
+
+  /** The line on which the next record begins. */
+  get line(): number {
+    return this.#line;
+  }
+}
+
+interface Found {
+  /** None of a comment. */
+  readonly fields: readonly string[];
+  readonly broken: boolean;
+  /** Of the record with the end of its line. */
+  readonly end: number;
+  readonly lines: number;
+}
+
+/** @returns undefined if the end of a quote is not in the text */
+function recordAt(text: string, start: number, separator: Separator, last: boolean): Found | undefined {
+  if (text[start] === '#') return { fields: [], broken: false, end: afterLine(text, endOfLine(text, start)), lines: 1 };
+  const fields: string[] = [];
+  let [broken, lines, at] = [false, 1, start];
+  for (let more = true; more; ) {
+    const field = fieldAt(text, at, separator, last);
+    if (field === undefined) return undefined;
+    fields.push(field.value);
+    broken ||= field.broken;
+    lines += field.lines;
+    at = field.end;
+    more = text[at] === separator;
+    if (more) at += 1;
+  }
+  return { fields, broken, end: afterLine(text, at), lines };
 }
 
 interface Field {
@@ -52,7 +96,7 @@ interface Field {
   readonly broken: boolean;
 }
 
-function fieldAt(text: string, start: number, separator: Separator): Field {
+function fieldAt(text: string, start: number, separator: Separator, last: boolean): Field | undefined {
   if (text[start] !== '"') {
     const end = endOfField(text, start, separator);
     const value = text.slice(start, end);
@@ -62,10 +106,13 @@ function fieldAt(text: string, start: number, separator: Separator): Field {
   let at = start + 1;
   for (;;) {
     const quote = text.indexOf('"', at);
-    if (quote < 0) {
+    if (quote < 0 || quote - start > QUOTED_CHARACTERS) {
+      if (!last && text.length - start <= QUOTED_CHARACTERS) return undefined;
       const end = endOfField(text, start, separator);
       return { value: text.slice(start, end), end, lines: 0, broken: true };
     }
+    // Another quote may follow, which would be a quote within.
+    if (!last && quote + 1 === text.length) return undefined;
     value += text.slice(at, quote);
     if (text[quote + 1] !== '"') {
       const end = endOfField(text, quote + 1, separator);

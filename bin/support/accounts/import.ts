@@ -1,10 +1,8 @@
 /**
- * `imxp account import`: reports everything that is wrong with a file before anything is written; then writes batch by
- * batch, each whole or not at all.
+ * `imxp account import`: reads a file once and reports everything that is wrong with it before anything is written; then
+ * reads it again and writes batch by batch, each whole or not at all. What exists already is left alone, so an import that
+ * was interrupted is repeated to continue. Neither reading keeps the file in memory.
  */
-import { readFile } from 'node:fs/promises';
-import { buffer } from 'node:stream/consumers';
-import { describeFileError, textOfFile } from '../../../lib/config/password-file.js';
 import type { NodeConfig } from '../../../lib/config/schema.js';
 import { ImxpError } from '../../../lib/errors.js';
 import { nameObstacle, realmsOf, verifierOf } from '../../../lib/node/new-account.js';
@@ -16,8 +14,10 @@ import type { AccountRecord, Accounts } from '../../../lib/store/accounts.js';
 import { CommandError, EXIT } from '../exit.js';
 import { complain, print, printJson } from '../output.js';
 import { Progress } from '../progress.js';
+import { AccountFile } from './account-file.js';
 import { type AccountFlags, accountOf, loadForAccounts, withAccounts } from './accounts.js';
-import { type Row, type RowProblem, readRows } from './rows.js';
+import { type Row, type RowProblem, RowReader } from './rows.js';
+import { SeenAccounts } from './seen-accounts.js';
 
 export interface ImportFlags extends AccountFlags {
   readonly dryRun?: boolean;
@@ -26,64 +26,136 @@ export interface ImportFlags extends AccountFlags {
 
 /** Accounts written at once: few enough that a relay on the same store is not held up. */
 const BATCH = 200;
+/** Problems that are shown; the others are counted. */
+const SHOWN_PROBLEMS = 1000;
 
 /** A row that may become an account. */
 interface Candidate {
   readonly row: Row;
   readonly account: string;
-  readonly exists: boolean;
 }
 
-export async function importAccounts(file: string, flags: ImportFlags): Promise<void> {
+export async function importAccounts(path: string, flags: ImportFlags): Promise<void> {
   const config = await loadForAccounts(flags);
-  const { rows, problems } = readRows(await contentOf(file));
-  await withAccounts(config, async ({ accounts }) => {
-    const examined = examine(rows, config, accounts, flags.update === true);
-    const all = [...problems, ...examined.problems].sort((a, b) => a.line - b.line);
-    if (all.length > 0) throw refused(file, all, flags);
-    warn(examined.candidates, config);
-    warnOfNames(examined.candidates);
-    if (flags.dryRun !== true) await write(examined.candidates, config, accounts, flags.update === true);
-    report(examined.candidates, flags);
-  });
+  const file = await AccountFile.open(path);
+  try {
+    await withAccounts(config, async ({ accounts }) => {
+      const examination = new Examination({ file, config, accounts, flags });
+      const writing = await examination.run();
+      report(flags.dryRun === true ? writing.planned : await writing.run(), flags);
+    });
+  } finally {
+    await file.close();
+  }
 }
 
-async function contentOf(file: string): Promise<string> {
-  try {
-    return textOfFile(file === '-' ? await buffer(process.stdin) : await readFile(file));
-  } catch (error) {
-    throw new CommandError(EXIT.FAILED, `${file}: ${describeFileError(error)}`);
-  }
+interface Import {
+  readonly file: AccountFile;
+  readonly config: NodeConfig;
+  readonly accounts: Accounts;
+  readonly flags: ImportFlags;
+}
+
+/** Accounts by what became, or would become, of them. */
+interface Counts {
+  added: number;
+  updated: number;
+  /** They had an account already, which was left as it is. */
+  existing: number;
 }
 
 // ---- what is wrong
 
-function examine(
-  rows: readonly Row[],
-  config: NodeConfig,
-  accounts: Accounts,
-  update: boolean,
-): { readonly candidates: readonly Candidate[]; readonly problems: readonly RowProblem[] } {
-  const candidates: Candidate[] = [];
-  const problems: RowProblem[] = [];
-  const lines = new Map<string, number>();
-  for (const row of rows) {
-    const { line, address } = row;
-    const obstacle = addressObstacle(address, config) ?? proofObstacle(row, config);
-    if (obstacle !== undefined) {
-      problems.push({ line, message: obstacle });
-      continue;
-    }
-    const account = accountOf(address, config);
-    const exists = accounts.exists(account);
-    const earlier = lines.get(account);
-    if (earlier !== undefined) problems.push({ line, message: `${account} is on line ${earlier} already` });
-    else if (exists && !update)
-      problems.push({ line, message: `${account} has an account already; --update changes it` });
-    else candidates.push({ row, account, exists });
-    lines.set(account, earlier ?? line);
+/** First reading of the file: finds everything that is wrong with it, and counts. */
+class Examination {
+  readonly #import: Import;
+  readonly #seen = new SeenAccounts();
+  readonly #counts: Counts = { added: 0, updated: 0, existing: 0 };
+  readonly #problems: RowProblem[] = [];
+  #problemCount = 0;
+  readonly #useless = new FirstOf();
+  readonly #otherNames = new FirstOf();
+
+  constructor(given: Import) {
+    this.#import = given;
   }
-  return { candidates, problems };
+
+  /** @throws CommandError FAILED if something is wrong, which has been reported */
+  async run(): Promise<Writing> {
+    const { file } = this.#import;
+    const progress = new Progress({ what: `checking ${file.name}`, total: file.octets });
+    const reader = new RowReader();
+    for await (const { text, octets, last } of file.pieces()) {
+      for (const read of reader.read(text, last)) this.#look(read);
+      progress.update(octets);
+    }
+    progress.end();
+    if (this.#problemCount > 0) throw this.#refused();
+    warn(this.#useless);
+    warnOfNames(this.#otherNames);
+    return new Writing(this.#import, this.#counts);
+  }
+
+  #look(read: Row | RowProblem): void {
+    const { config, accounts, flags } = this.#import;
+    const candidate = candidateOf(read, config);
+    if ('message' in candidate) {
+      this.#problem(candidate);
+      return;
+    }
+    const { row, account } = candidate;
+    const earlier = this.#seen.note(account, row.line);
+    if (earlier !== undefined) {
+      this.#problem({ line: row.line, message: `${account} is on line ${earlier} already` });
+      return;
+    }
+    if (!accounts.exists(account)) this.#counts.added += 1;
+    else if (flags.update === true) this.#counts.updated += 1;
+    else {
+      this.#counts.existing += 1;
+      return;
+    }
+    if (!isUsable(candidate, config)) this.#useless.count(candidate);
+    if (hasOtherName(candidate)) this.#otherNames.count(candidate);
+  }
+
+  #problem(problem: RowProblem): void {
+    this.#problemCount += 1;
+    if (this.#problems.length < SHOWN_PROBLEMS) this.#problems.push(problem);
+  }
+
+  #refused(): CommandError {
+    const { file, flags } = this.#import;
+    const [problems, count] = [this.#problems, this.#problemCount];
+    if (flags.json !== true) {
+      for (const { line, message } of problems) complain(`${file.name}:${line}: ${harmless(message)}`);
+    }
+    const shown = count > problems.length ? ` (the first ${problems.length} are shown)` : '';
+    const counted = count === 1 ? 'a problem' : `${count} problems${shown}`;
+    return new CommandError(EXIT.FAILED, `${file.name}: ${counted}; nothing was written`, { details: { problems } });
+  }
+}
+
+/** How many there are of a kind, and the first of them. */
+class FirstOf {
+  first: Candidate | undefined;
+  #count = 0;
+
+  count(candidate: Candidate): void {
+    this.first ??= candidate;
+    this.#count += 1;
+  }
+
+  get others(): string {
+    return this.#count < 2 ? '' : ` and ${this.#count - 1} others`;
+  }
+}
+
+function candidateOf(read: Row | RowProblem, config: NodeConfig): Candidate | RowProblem {
+  if ('message' in read) return read;
+  const obstacle = addressObstacle(read.address, config) ?? proofObstacle(read, config);
+  if (obstacle !== undefined) return { line: read.line, message: obstacle };
+  return { row: read, account: accountOf(read.address, config) };
 }
 
 function addressObstacle(address: string, config: NodeConfig): string | undefined {
@@ -111,23 +183,17 @@ function proofObstacle({ address, password, digests }: Row, config: NodeConfig):
   return undefined;
 }
 
-function refused(file: string, problems: readonly RowProblem[], { json }: ImportFlags): CommandError {
-  const where = file === '-' ? 'standard input' : file;
-  if (json !== true) for (const { line, message } of problems) complain(`${where}:${line}: ${harmless(message)}`);
-  const counted = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
-  return new CommandError(EXIT.FAILED, `${where}: ${counted}; nothing was written`, { details: { problems } });
-}
-
-/** Accounts nobody can log in to. */
-function warn(candidates: readonly Candidate[], { sasl: { mechanisms } }: NodeConfig): void {
-  const usable = ({ row: { password, digests, scram } }: Candidate): boolean =>
+/** Whether somebody can log in to an account. */
+function isUsable({ row: { password, digests, scram } }: Candidate, { sasl: { mechanisms } }: NodeConfig): boolean {
+  return (
     password !== undefined ||
     (digests.length > 0 && mechanisms.includes('DIGEST-MD5')) ||
-    (scram !== undefined && mechanisms.some((name) => name.startsWith('SCRAM') || name === 'PLAIN'));
-  const useless = candidates.filter((candidate) => !usable(candidate));
-  const [first] = useless;
+    (scram !== undefined && mechanisms.some((name) => name.startsWith('SCRAM') || name === 'PLAIN'))
+  );
+}
+
+function warn({ first, others }: FirstOf): void {
   if (first === undefined) return;
-  const others = useless.length === 1 ? '' : ` and ${useless.length - 1} others`;
   const wanted = first.row.scram === undefined ? 'DIGEST-MD5' : 'SCRAM-SHA-256';
   complain(
     `nobody can log in as ${first.account}${others} with these verifiers: sasl.mechanisms has no ${wanted}`,
@@ -135,15 +201,14 @@ function warn(candidates: readonly Candidate[], { sasl: { mechanisms } }: NodeCo
   );
 }
 
-/** Accounts whose only verifiers are for a name that programs do not log in with by themselves. */
-function warnOfNames(candidates: readonly Candidate[]): void {
-  const named = candidates.filter(({ account, row: { password, digests, scram } }) => {
-    const known = digests.some(({ username }) => canonicalAccount(username) === account);
-    return password === undefined && scram === undefined && digests.length > 0 && !known;
-  });
-  const [first] = named;
+/** Whether the only verifiers of an account are for a name that programs do not log in with by themselves. */
+function hasOtherName({ account, row: { password, digests, scram } }: Candidate): boolean {
+  const known = digests.some(({ username }) => canonicalAccount(username) === account);
+  return password === undefined && scram === undefined && digests.length > 0 && !known;
+}
+
+function warnOfNames({ first, others }: FirstOf): void {
   if (first === undefined) return;
-  const others = named.length === 1 ? '' : ` and ${named.length - 1} others`;
   const { username = '' } = first.row.digests[0] ?? {};
   complain(
     `the verifier of ${first.account}${others} is for the name ${harmless(username)}: programs log in with the whole address unless they are told the name (--login-name ${harmless(username)}, loginName)`,
@@ -153,31 +218,80 @@ function warnOfNames(candidates: readonly Candidate[]): void {
 
 // ---- writing
 
-async function write(
-  candidates: readonly Candidate[],
-  config: NodeConfig,
-  accounts: Accounts,
-  update: boolean,
-): Promise<void> {
-  const progress = new Progress({ what: 'importing', total: candidates.length, unit: 'accounts' });
-  for (let at = 0; at < candidates.length; at += BATCH) {
-    const batch = candidates.slice(at, at + BATCH);
-    try {
-      const records = await Promise.all(batch.map((candidate) => recordOf(candidate, config)));
-      const taken = await accounts.write(records, update);
-      if (taken.length > 0) throw new Error(`${taken.join(', ')} got an account in the meantime`);
-    } catch (error) {
-      progress.end();
-      const why = error instanceof Error ? error.message : String(error);
-      const code = error instanceof ImxpError ? EXIT.UNAVAILABLE : EXIT.FAILED;
-      throw new CommandError(
-        code,
-        `${at} accounts were written, the others were not: ${why}; repeat the import with --update to continue`,
-      );
-    }
-    progress.update(at + batch.length);
+/** Second reading of the file: writes what it says, batch by batch, each whole or not at all. */
+class Writing {
+  /** What was found to be done. */
+  readonly planned: Counts;
+  readonly #import: Import;
+  readonly #done: Counts = { added: 0, updated: 0, existing: 0 };
+  #batch: Candidate[] = [];
+
+  constructor(given: Import, planned: Counts) {
+    this.#import = given;
+    this.planned = planned;
   }
-  progress.end();
+
+  /** @throws CommandError UNAVAILABLE | FAILED */
+  async run(): Promise<Counts> {
+    const { file, config } = this.#import;
+    const { added, updated, existing } = this.planned;
+    const progress = new Progress({ what: 'importing', total: added + updated + existing, unit: 'accounts' });
+    const reader = new RowReader();
+    try {
+      for await (const { text, last } of file.pieces()) {
+        for (const read of reader.read(text, last)) {
+          const candidate = candidateOf(read, config);
+          // It was examined before.
+          if ('message' in candidate)
+            throw new Error(`the file has changed in the meantime, on line ${candidate.line}`);
+          this.#batch.push(candidate);
+          if (this.#batch.length < BATCH) continue;
+          await this.#write();
+          progress.update(this.#total);
+        }
+      }
+      await this.#write();
+    } catch (error) {
+      throw this.#interrupted(error);
+    } finally {
+      progress.end();
+    }
+    return this.#done;
+  }
+
+  get #total(): number {
+    const { added, updated, existing } = this.#done;
+    return added + updated + existing;
+  }
+
+  async #write(): Promise<void> {
+    const { config, accounts, flags } = this.#import;
+    const batch = this.#batch;
+    this.#batch = [];
+    const present = new Set(batch.filter(({ account }) => accounts.exists(account)).map(({ account }) => account));
+    const written = flags.update === true ? batch : batch.filter(({ account }) => !present.has(account));
+    let records = await Promise.all(written.map((candidate) => recordOf(candidate, config)));
+    while (records.length > 0) {
+      // Accounts that were added in the meantime are like those that were there before.
+      const taken = new Set(await accounts.write(records, flags.update));
+      if (taken.size === 0) break;
+      records = records.filter(({ verifier: { account } }) => !taken.has(account));
+    }
+    const updated = flags.update === true ? present.size : 0;
+    this.#done.updated += updated;
+    this.#done.added += records.length - updated;
+    this.#done.existing += batch.length - records.length;
+  }
+
+  #interrupted(error: unknown): CommandError {
+    const { added, updated } = this.#done;
+    const why = error instanceof Error ? error.message : String(error);
+    const code = error instanceof ImxpError ? EXIT.UNAVAILABLE : EXIT.FAILED;
+    return new CommandError(
+      code,
+      `${added + updated} accounts were written, the others were not: ${why}; repeat the import to continue`,
+    );
+  }
 }
 
 async function recordOf({ row, account }: Candidate, config: NodeConfig): Promise<AccountRecord> {
@@ -187,10 +301,9 @@ async function recordOf({ row, account }: Candidate, config: NodeConfig): Promis
   return { ...rest, verifier };
 }
 
-function report(candidates: readonly Candidate[], { json, dryRun = false }: ImportFlags): void {
-  const updated = candidates.filter(({ exists }) => exists).length;
-  const added = candidates.length - updated;
-  if (json === true) printJson({ added, updated, dryRun });
-  else if (dryRun) print(`would add ${added} and update ${updated}; nothing was written`);
-  else print(`${added} added, ${updated} updated`);
+function report({ added, updated, existing }: Counts, { json, dryRun = false }: ImportFlags): void {
+  const left = existing === 0 ? '' : `; ${existing} existed already (--update changes them)`;
+  if (json === true) printJson({ added, updated, existing, dryRun });
+  else if (dryRun) print(`would add ${added} and update ${updated}; nothing was written${left}`);
+  else print(`${added} added, ${updated} updated${left}`);
 }

@@ -1,6 +1,6 @@
 /**
  * What a file says about accounts, line by line: CSV, JSON lines (which `imxp account export` writes), or a file of Apache's
- * htdigest. Only reads; whether an account may be made of a line is decided elsewhere.
+ * htdigest. The text is read piece by piece. Only reads; whether an account may be made of a line is decided elsewhere.
  */
 import { ImxpError } from '../../../lib/errors.js';
 import { parseInstant } from '../../../lib/imxp/vocabulary/timestamp.js';
@@ -9,7 +9,7 @@ import { isScram, readDigest, readScram } from '../../../lib/sasl/verifier-text.
 import { QUOTA_NAMES, type Quota, type QuotaName } from '../../../lib/store/account-state.js';
 import type { AccountRecord } from '../../../lib/store/accounts.js';
 import { accountIn } from '../names.js';
-import { type CsvRecord, csvRecords, type Separator } from './csv.js';
+import { CsvReader, type CsvRecord, type Separator } from './csv.js';
 
 export type Row = Omit<AccountRecord, 'verifier'> & {
   readonly line: number;
@@ -22,11 +22,6 @@ export type Row = Omit<AccountRecord, 'verifier'> & {
 export interface RowProblem {
   readonly line: number;
   readonly message: string;
-}
-
-export interface Rows {
-  readonly rows: readonly Row[];
-  readonly problems: readonly RowProblem[];
 }
 
 /** What is wrong with a line. */
@@ -55,18 +50,45 @@ const canonical = (key: string): string => {
   return ALIASES[plain] ?? plain;
 };
 
-export function readRows(text: string): Rows {
-  const rows: Row[] = [];
-  const problems: RowProblem[] = [];
-  for (const { line, read } of linesOf(text.replace(/^\uFEFF/, ''))) {
-    try {
-      rows.push(rowOf(line, read()));
-    } catch (error) {
-      if (!(error instanceof Wrong || error instanceof ImxpError)) throw error;
-      problems.push({ line, message: error.message });
+/** A line that is longer belongs to no file of accounts. */
+const LINE_CHARACTERS = 1_048_576;
+
+/** Reads the text of a file piece by piece. */
+export class RowReader {
+  #lines: LineReader | undefined;
+  /** Text in which there is not yet the line that tells what kind of file it is. */
+  #beginning = '';
+  #ended = false;
+
+  /**
+   * Reads the next piece of the text.
+   *
+   * @param last nothing follows
+   */
+  *read(piece: string, last: boolean): Generator<Row | RowProblem> {
+    if (this.#ended) return;
+    let text = piece;
+    if (this.#lines === undefined) {
+      text = (this.#beginning + piece).replace(/^\uFEFF/, '');
+      this.#lines = readerOf(text, last || text.length > LINE_CHARACTERS);
+      if (this.#lines === undefined) {
+        this.#beginning = text;
+        return;
+      }
+      text = withoutHint(text);
     }
+    for (const { line, read } of this.#lines.read(text, last)) {
+      try {
+        yield rowOf(line, read());
+      } catch (error) {
+        if (!(error instanceof Wrong || error instanceof ImxpError)) throw error;
+        yield { line, message: error.message };
+      }
+    }
+    if (this.#lines.kept <= LINE_CHARACTERS) return;
+    this.#ended = true;
+    yield { line: this.#lines.line, message: 'is longer than any account; what follows was not read' };
   }
-  return { rows, problems };
 }
 
 interface Line {
@@ -75,49 +97,93 @@ interface Line {
   read(): Values;
 }
 
-function linesOf(text: string): Iterable<Line> {
-  const first = /^\s*(?:#.*\s+)*(\S.*)/.exec(text)?.[1] ?? '';
-  if (first.startsWith('{')) return jsonLines(text);
-  if (/^[^:,]+:[^:]+:[0-9a-f]{32}\s*$/i.test(first)) return digestLines(text);
-  return HTPASSWD.test(first) ? htpasswdLines(text) : csvLines(text);
+interface LineReader {
+  /** Characters kept for the next piece, and the line on which they begin. */
+  readonly kept: number;
+  readonly line: number;
+  read(piece: string, last: boolean): Iterable<Line>;
+}
+
+/** @returns undefined if that cannot be told yet */
+function readerOf(text: string, last: boolean): LineReader | undefined {
+  const lines = text.split(LINE_END);
+  // The end of the line must be there, too.
+  const first = (last ? lines : lines.slice(0, -1)).map((line) => line.trim()).find(isSignificant);
+  if (first === undefined && !last) return undefined;
+  if (first?.startsWith('{') === true) return new TextLines(jsonValues);
+  if (/^[^:,]+:[^:]+:[0-9a-f]{32}$/i.test(first ?? '')) return new TextLines((content) => ({ digestmd5: content }));
+  return HTPASSWD.test(first ?? '') ? new TextLines(htpasswdValues) : new CsvLines(separatorOf(text));
 }
 
 /** A line of Apache's htpasswd: a name, and a hash from which no verifier can be made. */
 const HTPASSWD = /^[^:,;\s]+:(?:\$[\w-]+\$|\{SHA\}|[./0-9A-Za-z]{13}$)\S*$/;
 
-function* htpasswdLines(text: string): Generator<Line> {
-  for (const { line } of numbered(text)) {
-    const read = (): Values => {
-      throw new Wrong('is of htpasswd, whose hashes are of no use here: a file of htdigest, or passwords, are needed');
-    };
-    yield { line, read };
-  }
+function htpasswdValues(): Values {
+  throw new Wrong('is of htpasswd, whose hashes are of no use here: a file of htdigest, or passwords, are needed');
 }
 
 const LINE_END = /\r\n|\r|\n/;
 
-function* numbered(text: string): Generator<{ line: number; content: string }> {
-  for (const [index, raw] of text.split(LINE_END).entries()) {
-    const content = raw.trim();
-    if (content !== '' && !content.startsWith('#')) yield { line: index + 1, content };
+function isSignificant(content: string): boolean {
+  return content !== '' && !content.startsWith('#');
+}
+
+/** Lines each of which is an account. */
+class TextLines implements LineReader {
+  readonly #values: (content: string) => Values;
+  #text = '';
+  line = 1;
+
+  constructor(values: (content: string) => Values) {
+    this.#values = values;
+  }
+
+  get kept(): number {
+    return this.#text.length;
+  }
+
+  *read(piece: string, last: boolean): Generator<Line> {
+    const text = this.#text + piece;
+    // A CR at the end may be the first half of a line end.
+    const end = last || !text.endsWith('\r') ? text.length : text.length - 1;
+    const lines = text.slice(0, end).split(LINE_END);
+    const rest = last ? '' : (lines.pop() ?? '');
+    this.#text = rest + text.slice(end);
+    for (const raw of lines) {
+      const content = raw.trim();
+      const { line } = this;
+      this.line += 1;
+      if (isSignificant(content)) yield { line, read: () => this.#values(content) };
+    }
   }
 }
 
-function* jsonLines(text: string): Generator<Line> {
-  for (const { line, content } of numbered(text)) yield { line, read: () => jsonValues(content) };
-}
+class CsvLines implements LineReader {
+  readonly #records: CsvReader;
+  #names: readonly string[] | undefined;
 
-function* digestLines(text: string): Generator<Line> {
-  for (const { line, content } of numbered(text)) yield { line, read: () => ({ digestmd5: content }) };
-}
+  constructor(separator: Separator) {
+    this.#records = new CsvReader(separator);
+  }
 
-function* csvLines(text: string): Generator<Line> {
-  let names: readonly string[] | undefined;
-  for (const record of csvRecords(withoutHint(text), separatorOf(text))) {
-    const header = record.fields.map(canonical);
-    if (names === undefined && header.includes('address')) names = header;
-    else {
-      names ??= ['address', 'verifier'];
+  get kept(): number {
+    return this.#records.kept;
+  }
+
+  get line(): number {
+    return this.#records.line;
+  }
+
+  *read(piece: string, last: boolean): Generator<Line> {
+    for (const record of this.#records.read(piece, last)) {
+      let names = this.#names;
+      if (names === undefined) {
+        const header = record.fields.map(canonical);
+        const named = header.includes('address');
+        names = named ? header : ['address', 'verifier'];
+        this.#names = names;
+        if (named) continue;
+      }
       const columns = names;
       yield { line: record.line, read: () => csvValues(columns, record) };
     }
@@ -133,11 +199,11 @@ function withoutHint(text: string): string {
 }
 
 /** Says what stands between values: what the file says, or what the names in its first line are separated by. */
-function separatorOf(text: string): Separator {
-  const hinted = HINT.exec(text)?.[1];
+function separatorOf(beginning: string): Separator {
+  const hinted = HINT.exec(beginning)?.[1];
   if (hinted === ';' || hinted === '\t') return hinted;
   for (const separator of [';', '\t'] as const) {
-    for (const { fields } of csvRecords(withoutHint(text), separator)) {
+    for (const { fields } of new CsvReader(separator).read(withoutHint(beginning), true)) {
       const names = fields.map(canonical);
       if (names.length > 1 && names.includes('address') && names.every((name) => KNOWN.has(name))) return separator;
       break;

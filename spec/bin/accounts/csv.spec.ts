@@ -1,7 +1,14 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { csvRecords } from '../../../bin/support/accounts/csv.js';
+import { CsvReader, type CsvRecord, type Separator } from '../../../bin/support/accounts/csv.js';
 
+const csvRecords = (text: string, separator?: Separator): CsvRecord[] => [...new CsvReader(separator).read(text, true)];
+/** The same, given piece by piece. */
+const inPieces = (text: string, characters: number): CsvRecord[] => {
+  const reader = new CsvReader();
+  const pieces = text.match(new RegExp(`[^]{1,${characters}}`, 'g')) ?? [];
+  return [...pieces.flatMap((piece) => [...reader.read(piece, false)]), ...reader.read('', true)];
+};
 const fieldsOf = (text: string): (readonly string[])[] => [...csvRecords(text)].map(({ fields }) => fields);
 
 describe('comma-separated values', () => {
@@ -35,6 +42,28 @@ describe('comma-separated values', () => {
   it('takes another separator, and then a comma for a character like others', () => {
     const rows = [...csvRecords('a;"b;c"\td;e,f\n', ';')].map(({ fields }) => fields);
     expect(rows).to.deep.equal([['a', 'b;c', 'e,f']]);
+  });
+
+  it('reads the same whatever the pieces are in which the text comes', () => {
+    const character = fc.constantFrom('"', '"', ',', '\n', '\r', '#', 'a', ' ');
+    fc.assert(
+      fc.property(fc.array(character, { maxLength: 40 }), fc.integer({ min: 1, max: 9 }), (characters, length) => {
+        const text = characters.join('');
+        expect(inPieces(text, length)).to.deep.equal(csvRecords(text));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('does not wait for the end of a quote for ever', () => {
+    const reader = new CsvReader();
+    const line = `${'x'.repeat(999)}\n`;
+    const read = [...reader.read(`a,"b\n${line.repeat(70)}`, false)];
+    expect(read.slice(0, 2).map(({ line: at, broken }) => [at, broken])).to.deep.equal([
+      [1, true],
+      [2, false],
+    ]);
+    expect(reader.kept).to.be.at.most(1000);
   });
 
   it('reads back what it has quoted', () => {

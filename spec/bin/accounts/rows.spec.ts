@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readRows } from '../../../bin/support/accounts/rows.js';
+import { type Row, type RowProblem, RowReader } from '../../../bin/support/accounts/rows.js';
 
 const HASH = '0123456789abcdef0123456789abcdef';
 const SALT = Buffer.alloc(16, 1).toString('base64');
@@ -7,6 +7,16 @@ const KEY = Buffer.alloc(32, 2).toString('base64');
 const SCRAM = `SCRAM-SHA-256$4096:${SALT}$${KEY}:${KEY}`;
 const SECRET = { salt: SALT, iterations: 4096, storedKey: KEY, serverKey: KEY };
 const digest = (username: string, ...hashes: string[]) => ({ username, realm: 'example.com', hashes });
+
+function readRows(text: string): { rows: Row[]; problems: RowProblem[] } {
+  const rows: Row[] = [];
+  const problems: RowProblem[] = [];
+  for (const read of new RowReader().read(text, true)) {
+    if ('message' in read) problems.push(read);
+    else rows.push(read);
+  }
+  return { rows, problems };
+}
 
 const problemsOf = (text: string): string[] => readRows(text).problems.map(({ line, message }) => `${line} ${message}`);
 
@@ -146,5 +156,35 @@ describe('rows of accounts', () => {
     expect(said[6]).to.include('attachments that is not a whole number');
     expect(said[9]).to.include('has a verifier where a password belongs');
     expect(said[8]).to.equal('9 is not JSON; each line is an object of its own');
+  });
+
+  it('are the same whatever the pieces are in which the text comes', () => {
+    const hashed = (name: string): string => `${name}:example.com:${HASH}`;
+    for (const text of [
+      'fred@example.com,yabba\r\nbarney@example.com,"a\r\nb"\r\n,\r\n"c',
+      '\uFEFF\r\n# people\r\naddress;password\r\nfred@example.com;x\r\nbarney;y;z\r\n',
+      'sep=;\r\naddress;password\r\nfred@example.com;x\r\n',
+      `# users\r\n\r\n${hashed('fred')}\r\n${hashed('barney')} \r\n${hashed('')}`,
+      '{"address":"fred@example.com","password":"x"}\r\r{"address":7}\r\n\n{',
+      'fred:$apr1$x/1$abcdefgh\nwilma:{SHA}abc=\n',
+      '',
+    ]) {
+      const whole = [...new RowReader().read(text, true)];
+      for (const length of [1, 2, 3, 7]) {
+        const reader = new RowReader();
+        const pieces = text.match(new RegExp(`[^]{1,${length}}`, 'g')) ?? [];
+        const read = [...pieces.flatMap((piece) => [...reader.read(piece, false)]), ...reader.read('', true)];
+        expect(read, `${JSON.stringify(text)} in pieces of ${length}`).to.deep.equal(whole);
+      }
+    }
+  });
+
+  it('end with a line that is longer than any account, of which nothing is kept', () => {
+    const reader = new RowReader();
+    const piece = 'x'.repeat(65_536);
+    const read = [...reader.read('{"address":"fred@example.com","password":"x"}\n', false)];
+    for (let count = 0; count < 100; count += 1) read.push(...reader.read(piece, false));
+    expect(read).to.have.length(2);
+    expect(read[1]).to.deep.equal({ line: 2, message: 'is longer than any account; what follows was not read' });
   });
 });
