@@ -1,6 +1,5 @@
 /** Reads passwords from files: the first line of a file is the password. Never logs what it reads. */
 import { readFile, stat } from 'node:fs/promises';
-import { TextDecoder } from 'node:util';
 import { LocalError } from '../errors.js';
 
 /** Largest password file: SASL mechanisms carry less, and a larger file is surely not a password. */
@@ -34,7 +33,7 @@ export function textOfFile(octets: Buffer): string {
 }
 
 /** The decoder of a text file that begins with these octets; it drops the byte order mark. */
-export function decoderOf([first, second]: Buffer): TextDecoder {
+export function decoderOf([first, second]: Buffer): InstanceType<typeof TextDecoder> {
   if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le');
   if (first === 0xfe && second === 0xff) return new TextDecoder('utf-16be');
   return new TextDecoder('utf-8', { fatal: true });
@@ -44,7 +43,7 @@ export function decoderOf([first, second]: Buffer): TextDecoder {
  * @param more octets follow
  * @throws Error if the octets are no text
  */
-export function decoded(decoder: TextDecoder, octets: Buffer, more = false): string {
+export function decoded(decoder: ReturnType<typeof decoderOf>, octets: Buffer, more = false): string {
   try {
     return decoder.decode(octets, { stream: more });
   } catch (cause) {

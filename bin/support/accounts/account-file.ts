@@ -4,7 +4,6 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
-import type { TextDecoder } from 'node:util';
 import { decoded, decoderOf, describeFileError } from '../../../lib/config/password-file.js';
 import { CommandError, EXIT } from '../exit.js';
 
@@ -61,7 +60,11 @@ export class AccountFile {
    */
   async *pieces(): AsyncGenerator<TextPiece> {
     try {
-      let [decoder, octets, read]: [TextDecoder | undefined, number, number] = [undefined, 0, PIECE_OCTETS];
+      let [decoder, octets, read]: [ReturnType<typeof decoderOf> | undefined, number, number] = [
+        undefined,
+        0,
+        PIECE_OCTETS,
+      ];
       while (read === PIECE_OCTETS) {
         const piece = Buffer.allocUnsafe(PIECE_OCTETS);
         read = await this.#readAt(piece, octets);
