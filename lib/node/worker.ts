@@ -191,7 +191,7 @@ class Worker implements WorkerRole {
 
 function hear({ log: { level } }: WorkerStart['config'], wanted: boolean): () => void {
   const perData = wanted || level === 'debug' || level === 'trace';
-  return hearEvents({ perData }, (heard) => tell({ type: 'events', heard }));
+  return hearEvents({ perData, clock: systemClock }, (heard) => tell({ type: 'events', heard }));
 }
 
 function failureOf(error: unknown): WorkerFailure {

@@ -3,6 +3,7 @@
  * for a node that several processes make up.
  */
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Clock } from './clock.js';
 import { events } from './events.js';
 
 /** An event on its way. An error is carried as what can be said about it. */
@@ -29,19 +30,18 @@ interface CarriedError {
  * Hears the events of this process.
  *
  * @param options.perData whether that of each forwarded Data operation is wanted; it costs more than all others
- * @param options.togetherMs for specs: of how many milliseconds events are carried together
  * @param carry given the events of some milliseconds
  * @returns a function that carries what was heard so far, and ends the calls
  */
 export function hearEvents(
-  { perData, togetherMs = TOGETHER_MS }: { readonly perData: boolean; readonly togetherMs?: number },
+  { perData, clock }: { readonly perData: boolean; readonly clock: Pick<Clock, 'after'> },
   carry: (heard: readonly CarriedEvent[]) => void,
 ): () => void {
   let heard: CarriedEvent[] = [];
-  let timer: NodeJS.Timeout | undefined;
+  let cancel: (() => void) | undefined;
   const send = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
+    cancel?.();
+    cancel = undefined;
     const all = heard;
     heard = [];
     if (all.length > 0) carry(all);
@@ -53,7 +53,7 @@ export function hearEvents(
         if (typeof message !== 'object' || message === null) return;
         heard.push({ name, message: carried(message) });
         if (heard.length >= TOGETHER) send();
-        else timer ??= setTimeout(send, togetherMs);
+        else cancel ??= clock.after(TOGETHER_MS, send);
       };
       subscribe(name, hear);
       return (): void => void unsubscribe(name, hear);
