@@ -5,6 +5,7 @@
  * payloads are inserted without copying. There is one slab per process (an idle session holds none). It is filled once
  * and never rewound, so that what was returned stays unchanged for as long as a transport needs it.
  */
+import { isWhole } from '../mime/payload.js';
 import { ANS, KEYWORDS, MAX_HEADER_OCTETS, TRAILER_OCTETS } from './frame.js';
 import type { Outgoing } from './outgoing.js';
 
@@ -79,7 +80,7 @@ export class Encoder {
     if (payload === undefined) {
       return;
     }
-    if (Buffer.isBuffer(payload)) {
+    if (isWhole(payload)) {
       this.#copy(payload, message.sent, message.sent + size);
       return;
     }

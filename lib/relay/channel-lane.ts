@@ -20,7 +20,6 @@ export interface ChannelLaneOwner {
 
 /** Where Data of one originator to one recipient go while there are some without an answer. */
 export interface Pin {
-  readonly key: string;
   lane: ChannelLane;
   /** How many there are. */
   count: number;

@@ -17,16 +17,10 @@ import { accountOf, addressOf } from '../imxp/address.js';
 import type { Recipient } from '../imxp/operation.js';
 import { type Clock, TIMERLESS_CLOCK } from '../ops/clock.js';
 import { REPLIES } from './answer.js';
-import {
-  ChannelLane,
-  type ChannelLaneOwner,
-  Flight,
-  type FlightPlan,
-  type Pin,
-  type WaitingDelivery,
-} from './channel-lane.js';
+import { ChannelLane, type ChannelLaneOwner, Flight, type FlightPlan, type WaitingDelivery } from './channel-lane.js';
 import type { ChannelTarget } from './channel-target.js';
 import { FairShares } from './fair-shares.js';
+import { Pins } from './pins.js';
 import { Promptness } from './promptness.js';
 import { type DeliverySink, type DeliveryTarget, type OutboundDelivery, receivedOctets } from './target.js';
 
@@ -73,7 +67,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
   readonly #shares: FairShares;
   readonly #promptness = new Promptness();
   #lanes: ChannelLane[] = [];
-  readonly #pins = new Map<string, Pin>();
+  readonly #pins = new Pins();
   #outstanding = 0;
   /** The opener has said no: it is not asked again before. */
   #refusedUntil = 0;
@@ -136,8 +130,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
   /** Those that share no unanswered Data with the originator share a Data: its answer is one anyway. */
   lane(recipient: string, originator: string): DeliveryTarget {
     if (this.#outstanding === 0) return this;
-    const pin = this.#pins.get(keyOf(originator, recipient));
-    return pin === undefined || pin.count === 0 ? this : pin.lane;
+    return this.#pins.lane(originator, recipient) ?? this;
   }
 
   deliver(delivery: OutboundDelivery, sink: DeliverySink): void {
@@ -149,24 +142,22 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     const { originator, recipients } = delivery.data;
     const [first] = recipients;
     const recipient = first === undefined ? '' : recipientKey(first.identity);
-    const key = keyOf(originator, recipient);
-    const kept = this.#pins.get(key);
-    const pin = kept === undefined || kept.count === 0 ? undefined : kept;
+    const pinned = this.#pins.lane(originator, recipient);
     const now = this.#clock.now();
     const account = accountOf(originator);
     const proven = this.#isProven(account, recipient, recipients, now);
     const only = recipients.length === 1 ? recipient : undefined;
-    const lane = pin?.lane ?? this.#choose(account, only, proven, now);
+    const lane = pinned ?? this.#choose(account, only, proven, now);
     if (lane === undefined) {
       (this.#options.noLane ?? refuse)(delivery, sink);
       return undefined;
     }
     // A channel that is no longer bound, or is closing, still owes answers: nothing may overtake them.
-    if (pin !== undefined && !this.has(lane)) {
+    if (pinned !== undefined && !this.has(lane)) {
       refuse(delivery, sink);
       return lane;
     }
-    this.#send(lane, delivery, sink, { account, recipient: only, proven }, key, now);
+    this.#send(lane, delivery, sink, { account, recipient: only, proven }, recipient, now);
     return lane;
   }
 
@@ -175,7 +166,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     delivery: OutboundDelivery,
     sink: DeliverySink,
     plan: FlightPlan,
-    key: string,
+    first: string,
     now: number,
   ): void {
     const { originator, recipients } = delivery.data;
@@ -187,22 +178,11 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     }
     const pins =
       recipients.length === 1
-        ? [this.#pin(key, lane)]
-        : recipients.map(({ identity }) => this.#pin(keyOf(originator, recipientKey(identity)), lane));
+        ? [this.#pins.take(originator, first, lane)]
+        : recipients.map(({ identity }) => this.#pins.take(originator, recipientKey(identity), lane));
     this.#outstanding += 1;
     this.#unwatch ??= this.#clock.ticking(() => this.#tick());
     lane.send(delivery, sink, new Flight(lane, plan, octets, share, pins), now);
-  }
-
-  #pin(key: string, lane: ChannelLane): Pin {
-    let pin = this.#pins.get(key);
-    if (pin === undefined) {
-      pin = { key, lane, count: 0 };
-      this.#pins.set(key, pin);
-    }
-    if (pin.count === 0) pin.lane = lane;
-    pin.count += 1;
-    return pin;
   }
 
   /**
@@ -243,7 +223,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
     const account = accountOf(originator);
     const proven = this.#isProven(account, recipient, recipients, now);
     const only = recipients.length === 1 ? recipient : undefined;
-    this.#send(lane, delivery, sink, { account, recipient: only, proven }, keyOf(originator, recipient), now);
+    this.#send(lane, delivery, sink, { account, recipient: only, proven }, recipient, now);
   }
 
   // ---- what lanes tell
@@ -311,7 +291,7 @@ export class LaneGroup implements DeliveryTarget, ChannelLaneOwner {
   /** A recipient that has been waited for too long is slow. */
   #tick(): void {
     if (this.#pins.size > KEPT_PINS && this.#pins.size > 2 * this.#outstanding) {
-      for (const [key, { count }] of this.#pins) if (count === 0) this.#pins.delete(key);
+      this.#pins.prune();
     }
     if (this.#outstanding === 0) {
       this.#unwatch?.();

@@ -10,6 +10,9 @@ export interface Ticking {
   tick(now: number): void;
 }
 
+/** Read once: the global is behind a getter of Node, which costs half as much as telling the time. */
+const { performance } = globalThis;
+
 const PERIOD_MS = 100;
 /** The longest delay that `setTimeout` accepts. */
 const LONGEST_MS = 2_147_483_647;

@@ -2,7 +2,7 @@
  * Cursor over the simple form of a payload's MIME: a control document alone, or multipart/related of exactly two parts,
  * the control document and the content. As with `markup.ts`, anything unusual is -1, and the MIME parser decides.
  */
-import { contiguous, indexInPieces, type Payload, payloadOctets, portion } from '../../mime/payload.js';
+import { contiguous, indexInPieces, isWhole, type Payload, payloadOctets, portion } from '../../mime/payload.js';
 import { CLASSES, equalRanges, matchesAt, PRINTABLE } from './octets.js';
 import { NO_OCTETS } from './option.js';
 
@@ -62,7 +62,7 @@ export class Envelope {
    */
   open(octets: Buffer, payload: Payload): number {
     this.octets = octets;
-    this.#pieces = Buffer.isBuffer(payload) ? undefined : payload;
+    this.#pieces = isWhole(payload) ? undefined : payload;
     this.multipart = false;
     if (matchesAt(octets, 0, this.#alone)) {
       return this.#alone.length;

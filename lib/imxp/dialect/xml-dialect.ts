@@ -5,7 +5,7 @@
 
 import type { DialectName } from '../../config/dialects.js';
 import { LocalError } from '../../errors.js';
-import { contiguous, headOf, type Payload, payloadOctets, portion } from '../../mime/payload.js';
+import { contiguous, headOf, isWhole, type Payload, payloadOctets, portion } from '../../mime/payload.js';
 import { parseXml, type XmlElement, type XmlLimits } from '../../xml/parse.js';
 import type { Attach, Bind, Data, DataSource, Operation, OperationReply, Terminate } from '../operation.js';
 import type { Dialect, DialectLimits } from './dialect.js';
@@ -72,7 +72,7 @@ export class XmlDialect implements Dialect {
   }
 
   decode(payload: Payload): Operation {
-    if (Buffer.isBuffer(payload)) return this.#scanner.scan(payload) ?? this.parse(payload);
+    if (isWhole(payload)) return this.#scanner.scan(payload) ?? this.parse(payload);
     return this.#scanner.scan(headOf(payload), payload) ?? this.decode(contiguous(payload));
   }
 
