@@ -122,11 +122,13 @@ interface Result {
 async function sendOrHold(fred: Endpoint, message: Message): Promise<Result> {
   const { hold, ...now } = message;
   if (fred.dialect === 'apex') return { outcomes: await fred.sendEach(message), held: new Set(), certain: false };
+  const written = new Date();
   const outcomes = await fred.sendEach(now);
   // 450: certainly not delivered, so nothing arrives twice.
   const absent = hold === true ? outcomes.filter(({ code }) => code === NOT_DELIVERED) : [];
   if (absent.length === 0) return { outcomes, held: new Set(), certain: true };
-  const later = await fred.sendEach({ ...message, to: absent.map(({ recipient }) => recipient) });
+  // Whoever reads it tomorrow sees when it was written.
+  const later = await fred.sendEach({ time: written, ...message, to: absent.map(({ recipient }) => recipient) });
   const kept = new Map(later.map((outcome) => [outcome.recipient, outcome]));
   return {
     outcomes: outcomes.map((outcome) => kept.get(outcome.recipient) ?? outcome),

@@ -36,6 +36,13 @@ describe('imxp send and listen with the options of RFC 3342', function () {
     const relay = ['--relay', mesh.url('example.com'), '--password-file', 'wilma'];
     const { code, stdout } = await workshop.run(['listen', WILMA, ...relay, '--raw', '--count', '1']);
     expect([code, stdout.toString()]).to.deep.equal([0, 'Yabba']);
+
+    const begin = Date.now();
+    expect((await send(WILMA, '--hold')).code).to.equal(0);
+    const end = Date.now();
+    const shown = await workshop.run(['listen', WILMA, ...relay, '--count', '1']);
+    const [, time = ''] = /, sent (\S+Z), held since/.exec(shown.stdout.toString()) ?? [];
+    expect(Date.parse(time), shown.stdout.toString()).to.be.within(begin, end);
   });
 
   it('waits for the confirmation, and says when none came', async () => {

@@ -128,7 +128,8 @@ describe('the chat page', function () {
     await message(page, 'for later', 'held by their relay until they are there');
     const betty = await mesh.attach(BETTY);
     for await (const delivery of betty) {
-      expect(delivery.text()).to.equal('for later');
+      expect([delivery.text(), delivery.held]).to.deep.equal(['for later', true]);
+      expect(delivery.time?.getTime(), 'when it was written').to.be.within(Date.now() - 60_000, Date.now());
       break;
     }
   });

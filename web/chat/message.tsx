@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Client } from './client.js';
 import { Icon, type IconName } from './icons.js';
 import type { Entry, State } from './types.js';
-import { clock, sizeOf } from './words.js';
+import { clock, day, sameDay, sizeOf } from './words.js';
 
 const STATES: Readonly<Record<Exclude<State, 'received'>, readonly [icon: IconName, words: string]>> = {
   waiting: ['clock', 'waits for the connection'],
@@ -20,7 +20,7 @@ const PICTURES: ReadonlySet<string> = new Set(['image/png', 'image/jpeg', 'image
 const PICTURE_OCTETS = 20_000_000;
 
 export function MessageItem({ entry, client }: { readonly entry: Entry; readonly client: Client }) {
-  const { at, text, file, state, reason } = entry;
+  const { at, written = at, text, file, state, reason } = entry;
   const unread = state === 'received' && reason !== undefined;
   const own = state !== 'received';
   return (
@@ -36,7 +36,9 @@ export function MessageItem({ entry, client }: { readonly entry: Entry; readonly
         )}
         <ProofMark entry={entry} />
         <span class="foot">
-          <time dateTime={new Date(at).toISOString()}>{clock(at)}</time>
+          <time dateTime={new Date(written).toISOString()}>
+            {sameDay(written, at) ? clock(written) : `${day(written)}, ${clock(written)}`}
+          </time>
           <ProtectMark entry={entry} />
           {state === 'received' ? null : <StateMark state={state} />}
         </span>

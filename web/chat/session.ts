@@ -295,7 +295,7 @@ export class Session {
       } catch (error) {
         if (!isRefusal(error, NOT_ATTACHED)) throw error;
         // Nobody is there: their relay may keep it until they are.
-        await endpoint.send({ ...message, hold: true });
+        await endpoint.send({ ...message, hold: true, time: new Date(entry.at) });
         state = 'held';
       }
     } catch (error) {
@@ -431,7 +431,20 @@ interface Received {
 function baseOf(delivery: Delivery) {
   // The programs of one person are one conversation.
   const { base: peer } = givenAddress(delivery.originator);
-  return { id: crypto.randomUUID(), peer, at: instant(), state: 'received' } as const;
+  const at = instant();
+  const written = writtenAt(delivery);
+  const earlier = written !== undefined && written < at ? { written } : {};
+  return { id: crypto.randomUUID(), peer, at, state: 'received', ...earlier } as const;
+}
+
+/** Of what arrives at once the sender's clock says nothing that this one does not. */
+function writtenAt(delivery: Delivery): number | undefined {
+  try {
+    return delivery.held ? delivery.time?.getTime() : undefined;
+  } catch {
+    // It cannot be read, which whoever reads its content reports.
+    return undefined;
+  }
 }
 
 /** A message as it is kept. Text that is no file is shown; all else is a file. */

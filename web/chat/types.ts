@@ -45,6 +45,8 @@ export interface Entry {
   readonly peer: string;
   /** Milliseconds since 1970, by this device. */
   readonly at: number;
+  /** When it was written, of one that a relay has held since then; milliseconds since 1970. */
+  readonly written?: number;
   readonly text: string;
   /** Its octets are kept under the entry's id. */
   readonly file?: FileFacts;
