@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import pg from 'pg';
@@ -264,5 +266,55 @@ describe('store/postgres in adversity', function () {
     await server().query(String(text).replace('pg_notification_queue_usage() < 0.5', 'false'));
     await one.put('a', 1);
     await until(() => other.peek('a')?.value === 1, 'it is seen all the same');
+  });
+
+  it('takes nothing while the disk of the database is full, keeps what it took, and goes on when there is room', async function () {
+    const disk = join(server().directory, 'disk');
+    mkdirSync(disk);
+    const mount = (size: string, ...more: string[]) =>
+      spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=0777${more.join('')}`, 'imxp', disk], {
+        encoding: 'utf8',
+      });
+    const { status, stderr } = mount('2m');
+    if (status !== 0) {
+      console.error(`      skipped: no disk of 2 MiB: ${stderr.trim()}`);
+      return this.skip();
+    }
+    try {
+      // The user that the server runs as.
+      expect(spawnSync('chown', ['postgres', disk]).status).to.equal(0);
+      await server().query(`create tablespace small location '${disk}'`);
+      await server().query('alter role imxp set default_tablespace = small');
+      const store = await node();
+      const large = 'x'.repeat(1000);
+      const taken = new Map<string, string>();
+      let refused: unknown;
+      for (let number = 0; refused === undefined; number += 1) {
+        if (number > 5000) throw new Error('the disk is never full');
+        const [key, value] = [`k/${number}`, `${number} ${randomBytes(500).toString('hex')}${large}`];
+        const why = await failure(store.put(key, value));
+        if (why === 'none') taken.set(key, value);
+        else refused = why;
+      }
+      expect(refused).to.be.instanceOf(LocalError).and.to.include({ code: 'STORE_FAILED' });
+      expect(String(refused)).to.include('No space left on device').and.not.include('not known');
+      for (const [key, value] of taken) expect(store.peek(key)?.value).to.equal(value);
+      expect((await store.get('k/0'))?.value).to.equal(taken.get('k/0'));
+      expect(mount('50m', ',remount').status).to.equal(0);
+      expect(await store.put('later', large)).to.be.greaterThan(0);
+      const other = await node('b');
+      let count = 0;
+      for await (const { key, value } of other.list('k/')) {
+        expect(value).to.equal(taken.get(key));
+        count += 1;
+      }
+      expect(count).to.equal(taken.size);
+      await Promise.all(opened.splice(0).map((one) => one.close()));
+      await server().query(`drop schema ${schema} cascade`);
+      await server().query('drop tablespace small');
+    } finally {
+      await server().query('alter role imxp reset default_tablespace');
+      spawnSync('umount', ['--lazy', disk]);
+    }
   });
 });
