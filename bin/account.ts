@@ -271,7 +271,7 @@ function registerAccess(make: Make): void {
     'access',
     'show, replace or reset the access entries of an account',
     [
-      'imxp account access fred@example.com get --config mesh.json',
+      'imxp account access fred@example.com --config mesh.json',
       'imxp account access fred@example.com set --file list.txt',
       'imxp account access fred@example.com reset',
     ],
@@ -281,7 +281,7 @@ ACTOR and its actions, or JSON with --json. "reset" removes all that was set, so
 applies again.`,
   )
     .argument(...WHOSE)
-    .addArgument(new Argument('<action>', 'what to do').choices(ACCESS_ACTIONS))
+    .addArgument(new Argument('[action]', 'what to do').choices(ACCESS_ACTIONS).default('get'))
     .option('--file <file>', 'for set: entries as "get" prints them; default: standard input')
     .option(...FORCE)
     .action((address: string, action: AccessAction, flags: AccountAccessFlags) =>

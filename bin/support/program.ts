@@ -1,5 +1,5 @@
 /** The program around all commands: its help, and the one place where errors become messages, hints and exit codes. */
-import { Command, CommanderError, Help } from 'commander';
+import { Command, CommanderError, Help, InvalidArgumentError } from 'commander';
 import { nearest } from '../../lib/config/nearest.js';
 import { describeFileError } from '../../lib/config/password-file.js';
 import { ConfigurationError, writeProblem } from '../../lib/config/problem.js';
@@ -81,7 +81,8 @@ function suggested(text: string): string {
 
 /** Prints an error, and what to do about it, for whoever typed the command. */
 function complainOf(error: unknown): void {
-  if (error instanceof CommanderError) return; // commander has said it already
+  // Commander has said it already, unless an action has thrown it.
+  if (error instanceof CommanderError && !(error instanceof InvalidArgumentError)) return;
   if (error instanceof ConfigurationError) {
     for (const problem of error.problems) complain(writeProblem(problem, error.file), problem.severity);
     hint('Correct the file, or name another one with --config; imxp check lists everything that is wrong with it.');

@@ -45,7 +45,7 @@ describe('imxp account access', function () {
 
   it('reads, replaces and resets the list of an owner, and a running relay applies it', async () => {
     const initial = `${FRED}  all:all\n*@*               core:data\n`;
-    const first = await run([FRED, 'get']);
+    const first = await run([FRED]);
     expect([first.code, out(first)], first.stderr.toString()).to.deep.equal([0, initial]);
     await sent();
     const closed = await run([FRED, 'set', '--file', '-', '--json'], '*@example.com presence:watch\n');

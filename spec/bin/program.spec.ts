@@ -94,6 +94,13 @@ describe('the command line as a whole', function () {
     );
   });
 
+  it('names what is wrong with a recipient', async () => {
+    const from = ['--from', 'fred@example.com', '--relay', 'tcp://127.0.0.1:1'];
+    const { code, stderr } = await run('send', 'bar ney@example.com', 'Hello', ...from);
+    expect(stderr).to.match(/^error: "bar ney@example\.com" is not an address: the part before the "@" contains " "/);
+    expect(code).to.equal(64);
+  });
+
   it('says that an HTTP server is no relay, and exits 69', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
