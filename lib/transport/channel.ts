@@ -3,6 +3,7 @@
  * back-pressure.
  */
 import type { Outbound } from '../beep/event.js';
+import { MessageTable } from '../beep/message-table.js';
 import type { Role } from '../beep/session.js';
 import { type ImxpError, type Reply, TransportError } from '../errors.js';
 import { type Payload, payloadOctets } from '../mime/payload.js';
@@ -85,7 +86,7 @@ export class ChannelHandle {
   readonly #codec: ErrorCodec;
   #handler: ChannelHandler | undefined;
   #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening';
-  #pending: Map<number, Pending> | undefined;
+  #pending: MessageTable<Pending> | undefined;
   #octets = 0;
   #queued: Queued[] | undefined;
 
@@ -345,7 +346,7 @@ export class ChannelHandle {
   #send(payload: Payload, sink: RequestSink): void {
     const octets = payloadOctets(payload);
     const msgno = this.#connection.send(this.number, { kind: 'MSG', payload });
-    this.#pending ??= new Map();
+    this.#pending ??= new MessageTable();
     if (this.#pending.size === 0) systemClock.add(this);
     this.#pending.set(msgno, {
       sink,
