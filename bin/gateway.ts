@@ -10,6 +10,8 @@ import type { LinkSecurity } from '../lib/gateway/cpim-service.js';
 import { checkFile, configOf } from '../lib/node/configuration.js';
 import { startLog } from '../lib/ops/log.js';
 import { paint } from '../lib/ops/terminal.js';
+import { CommandError, exitCodeOf } from './support/exit.js';
+import { gatewayHintFor } from './support/hints.js';
 import { explain } from './support/manual.js';
 import { complain, print, printJson } from './support/output.js';
 
@@ -27,12 +29,13 @@ function every(ms: number, run: () => void): () => void {
   return () => clearInterval(timer);
 }
 
-type Secrets = readonly (readonly [Finding['keys'], string])[];
+type Secrets = readonly (readonly [Finding['keys'], string | undefined])[];
 
 /** Reads the files with secrets, so that a missing one is found at once. */
 async function inspectSecrets(secrets: Secrets): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const [keys, file] of secrets) {
+    if (file === undefined) continue;
     try {
       await readPasswordFile(file);
     } catch (error) {
@@ -50,8 +53,10 @@ function inspectXmppSecrets({ mesh, xmpp: { components } }: XmppGatewayConfig): 
 }
 
 function inspectMailSecrets({ mesh, smtp: { passwordFile } }: MailGatewayConfig): Promise<readonly Finding[]> {
-  const login: Secrets = passwordFile === undefined ? [] : [[['smtp', 'passwordFile'], passwordFile]];
-  return inspectSecrets([[['mesh', 'passwordFile'], mesh.passwordFile], ...login]);
+  return inspectSecrets([
+    [['mesh', 'passwordFile'], mesh.passwordFile],
+    [['smtp', 'passwordFile'], passwordFile],
+  ]);
 }
 
 /** What both kinds of gateway have in their configuration. */
@@ -72,7 +77,7 @@ async function run(
   facts: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const log = startLog({ level, every });
-  const { address, passwordFile, relay, tls, ca } = mesh;
+  const { address, passwordFile, certificate, key, relay, tls, ca } = mesh;
   let stop = (): void => {};
   const stopped = new Promise<void>((resolve) => {
     // Not the function itself: a listener is called with the name of the signal.
@@ -83,11 +88,17 @@ async function run(
   process.once('SIGINT', stop);
   const endpoint = await Endpoint.connect({
     address,
-    passwordFile,
     reconnect: true,
+    ...(passwordFile === undefined ? {} : { passwordFile }),
+    ...(certificate === undefined || key === undefined ? {} : { certificate, key }),
     ...(relay === undefined ? {} : { relay }),
     ...(tls === undefined ? {} : { tls }),
     ...(ca === undefined ? {} : { ca }),
+  }).catch((error: unknown) => {
+    const hint = gatewayHintFor(error);
+    throw hint === undefined || !(error instanceof Error)
+      ? error
+      : new CommandError(exitCodeOf(error), error.message, { hint });
   });
   endpoint.on('disconnect', (error) => log.logger.warn({ reason: error.message }, 'connection to the relay lost'));
   endpoint.on('connect', () => log.logger.info({ relay: endpoint.relay }, 'connected to the relay again'));

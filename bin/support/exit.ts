@@ -66,7 +66,7 @@ const CODES: Partial<Record<ErrorCode, ExitCode>> = {
 const NOT_ALLOWED: ReadonlySet<number> = new Set([530, 534, 535, 537, 538]);
 
 /** The exit code for anything that a command may throw. */
-export function exitCodeOf(error: unknown): number {
+export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError) return error.exitCode;
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE;
   if (!(error instanceof ImxpError)) return EXIT.FAILED;

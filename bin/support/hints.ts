@@ -76,6 +76,28 @@ export function hintFor(error: unknown): string | undefined {
   return fileHint(error);
 }
 
+/** Keys in the configuration of a gateway for the options that hints name. */
+const GATEWAY_KEYS: Readonly<Record<string, string>> = {
+  relay: 'mesh.relay',
+  tls: 'mesh.tls',
+  ca: 'mesh.ca',
+  'password-file': 'mesh.passwordFile',
+  cert: 'mesh.certificate',
+  key: 'mesh.key',
+};
+
+/** As {@link hintFor}, for a gateway, which has a configuration file where other commands have options. */
+export function gatewayHintFor(error: unknown): string | undefined {
+  const found = hintFor(error);
+  if (found === undefined || /--(?:legacy-tls|dialect)/.test(found)) return undefined;
+  return found
+    .replace(/(--[a-z-]+)(?: \(or IMXP_[A-Z]+\)| or IMXP_[A-Z]+)/g, '$1')
+    .replace(/--ca FILE/g, '--ca')
+    .replace(/--([a-z-]+)( (?:require|off)\b)?/g, (all, name: string, value = '') =>
+      name in GATEWAY_KEYS ? `${GATEWAY_KEYS[name]}${value}` : all,
+    );
+}
+
 /** What to do about a refusal that is not thrown, such as one of several recipients. */
 export function replyHint({ code }: Pick<Reply, 'code'>): string | undefined {
   return REPLY_HINTS[code];

@@ -21,16 +21,19 @@ function isInstalled(name: string): boolean {
  * Installs packages unless they are there.
  *
  * @param isThere whether what the specs need of them is there; default: whether dpkg knows all of them as installed
+ * @param answers to the questions of their installation, as debconf-set-selections reads them
  * @returns why they cannot be had; undefined when they are there
  */
 export function missingPackages(
   packages: readonly string[],
   isThere: () => boolean = () => packages.every(isInstalled),
+  answers: readonly string[] = [],
 ): string | undefined {
   if (isThere()) return undefined;
   const names = packages.join(', ');
   if (process.getuid?.() !== 0) return `${names} not installed, and only root can install them`;
   console.error(`      installing ${names}`);
+  if (answers.length > 0) spawnSync('debconf-set-selections', { input: `${answers.join('\n')}\n` });
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   for (const args of [['update'], ['install', '-y', '--no-install-recommends', ...packages]]) {
     const turn = ['-w', String(TURN_SECONDS), LOCK, 'timeout', String(RUN_MS / 1000), 'apt-get', ...args];
@@ -46,9 +49,14 @@ export function missingPackages(
  * @param otherwise another reason why they cannot be tried
  * @returns whether there is nothing to try
  */
-export function lacksPeer(peer: string, packages: readonly string[], otherwise?: string): boolean {
+export function lacksPeer(
+  peer: string,
+  packages: readonly string[],
+  otherwise?: string,
+  answers?: readonly string[],
+): boolean {
   const off = process.env['IMXP_INTEROP'] === 'off' ? 'IMXP_INTEROP=off' : undefined;
-  const missing = off ?? otherwise ?? missingPackages(packages);
+  const missing = off ?? otherwise ?? missingPackages(packages, undefined, answers);
   if (missing !== undefined) console.log(`      SKIPPED, nothing was tried with ${peer}: ${missing}`);
   return missing !== undefined;
 }
