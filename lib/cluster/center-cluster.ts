@@ -4,6 +4,7 @@
  */
 import type { Identity } from '../imxp/identity.js';
 import type { LinkStatus } from '../ops/status.js';
+import type { MeshChannel } from '../relay/channel.js';
 import type { Application, Cluster, PlacementObserver, Successor } from '../relay/cluster.js';
 import type { DeliverySink, DeliveryTarget, OutboundDelivery } from '../relay/target.js';
 import { systemClock } from '../transport/clock.js';
@@ -19,6 +20,9 @@ const TOGETHER_MS = 10;
 export interface CenterClusterOptions extends NodeLinkOptions {
   /** Tells all nodes. */
   readonly tell: (change: DirectoryChange) => void;
+  /** See the cluster of the relay; absent where the claims of a node end with its channel. */
+  readonly outlasts?: (channel: MeshChannel, end: () => void) => boolean;
+  readonly reclaims?: (node: string) => boolean;
 }
 
 interface BoundAt extends DeliveryTarget {
@@ -138,5 +142,14 @@ export class CenterCluster implements Cluster, PlacementObserver {
 
   isCenter(): boolean {
     return false;
+  }
+
+  outlasts(channel: MeshChannel, end: () => void): boolean {
+    return this.#options.outlasts?.(channel, end) === true;
+  }
+
+  reclaims(peer: Identity): boolean {
+    if (peer.kind !== 'relay' || peer.proof.account === undefined) return false;
+    return this.#options.reclaims?.(peer.proof.account) === true;
   }
 }

@@ -29,7 +29,7 @@ const OVERRIDE: Option = {
 /** Of a terminate for a claim that there is no longer. */
 const UNKNOWN_CLAIM = 550;
 
-const UNAVAILABLE: Reply = { code: 450, text: 'the directory of this relay is not reachable: try again' };
+export const UNAVAILABLE: Reply = { code: 450, text: 'the directory of this relay is not reachable: try again' };
 
 export interface ClaimsOptions extends NodeLinkOptions {
   readonly path: string;
@@ -108,7 +108,8 @@ export class Claims {
         }
         this.#held.delete(transID);
         // Whether it was granted is not known: what was is given back.
-        if (answer === UNAVAILABLE) this.#request(channel, { type: 'terminate', transID }, () => {});
+        if (answer === UNAVAILABLE && this.#channel === channel)
+          this.#request(channel, { type: 'terminate', transID }, () => {});
         resolve(answer);
       });
     });

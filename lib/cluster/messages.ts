@@ -11,9 +11,9 @@ export interface Member {
 
 export interface DirectoryChange {
   /** In the order in which they happened. */
-  readonly placed?: readonly Placement[];
+  readonly placed?: readonly Placement[] | undefined;
   /** Foreign domains that are bound at a node, or at none any longer. */
-  readonly bound?: readonly (readonly [domain: string, node: string | null])[];
+  readonly bound?: readonly (readonly [domain: string, node: string | null])[] | undefined;
   /** All nodes but the center, when one comes or goes. */
-  readonly members?: readonly Member[];
+  readonly members?: readonly Member[] | undefined;
 }

@@ -19,6 +19,7 @@ const NEEDS_RESTART: ReadonlySet<Section> = new Set<Section>([
   'admin',
   'limits',
   'workers',
+  'cluster',
 ]);
 
 export interface Reload {

@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import * as z from 'zod';
+import { clusterable, clusterSchema } from './cluster.js';
 import { DIALECTS } from './dialects.js';
 import { limitsSchema } from './limits-schema.js';
 import { meshSchema } from './mesh.js';
@@ -374,6 +375,11 @@ export function nodeSchema(base: string) {
         .describe(
           'processes that have the sessions of peers; "auto": as many as there are processor cores. With more than one, a further process has the store and the services',
         ),
+      cluster: clusterSchema(path)
+        .optional()
+        .describe(
+          'this node as one of several, on one machine or many, that serve the domains together; default: none',
+        ),
       limits: limitsSchema.prefault({}),
       log,
     })
@@ -381,6 +387,7 @@ export function nodeSchema(base: string) {
     .superRefine(paged)
     .superRefine(anonymousMechanism)
     .superRefine(sharedStore)
+    .superRefine(clusterable)
     .transform(({ $schema: _, ...config }) => ({
       ...config,
       policy: { ...config.policy, bindCheck: config.policy.bindCheck ?? (config.mesh.dns.enabled ? 'address' : 'off') },
@@ -399,6 +406,7 @@ export type ListenConfig = NodeConfig['listen'][number];
 export type TlsConfig = NodeConfig['tls'];
 export type SaslConfig = NodeConfig['sasl'];
 export type StoreConfig = NodeConfig['store'];
+export type ClusterConfig = NonNullable<NodeConfig['cluster']>;
 export type PostgresConfig = Extract<StoreConfig, { readonly type: 'postgres' }>;
 export type RouteConfig = NodeConfig['mesh']['routes'][number];
 export type PolicyConfig = NodeConfig['policy'];

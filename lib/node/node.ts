@@ -203,7 +203,8 @@ export class Node {
     const lost = new AbortController();
     try {
       const worker = role?.kind === 'worker';
-      leave = worker ? async () => {} : await lockStore(store, config.store, () => lost.abort());
+      const outward = role?.outward ?? true;
+      leave = await locked(store, config, role, () => lost.abort());
       if (!worker) spool = await openSpool(config.store, store);
       const held = spool;
       if (config.admin !== undefined) {
@@ -238,10 +239,10 @@ export class Node {
       node.#watch.start();
       node.#certificates.start();
       await node.#renewal?.start();
-      await node.#management.openControl(config.store, worker);
-      if (worker) return node;
-      await role?.started();
-      if (role !== undefined) admin?.combine((own) => role.combined(own));
+      if (outward || worker) await node.#management.openControl(config.store, !outward);
+      if (!worker) await role?.started();
+      if (!outward) return node;
+      admin?.combine(async (own) => (await role?.combined?.(own)) ?? own);
       await node.#management.replaceWebhooks(webhooks);
       admin?.show('ready');
       events.node.publish({
@@ -328,14 +329,14 @@ export class Node {
       this.#entries.initial = config.access.initial;
       this.#presence.permissionsChanged();
     }
-    const { domains, listen, sasl, store, compatibility, admin, limits, workers } = this.#config;
-    this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits, workers };
+    const { domains, listen, sasl, store, compatibility, admin, limits, workers, cluster } = this.#config;
+    this.#config = { ...config, domains, listen, sasl, store, compatibility, admin, limits, workers, cluster };
     await this.#neighbours.reload(this.#config);
     this.#bindCheck = bindCheckOf(config, this.#neighbours.resolver);
     await this.#management.replaceWebhooks(webhooks);
-    if (this.#role?.kind === 'center') await this.#role.reloaded(this.#config);
+    await this.#role?.reloaded?.(this.#config);
     this.#renewal?.replace(this.#config);
-    if (this.#role?.kind !== 'worker') {
+    if (this.#outward) {
       events.node.publish({ state: 'reloaded', applied: reload.applied, restart: reload.restart });
     }
     return reload;
@@ -352,8 +353,7 @@ export class Node {
     const end = begin + drainTimeoutMs;
     const drainMs = drainTimeoutMs * DRAIN_SHARE;
     this.#admin?.show('draining');
-    const worker = this.#role?.kind === 'worker';
-    if (!worker) events.node.publish({ state: 'draining', sessions: this.sessions });
+    if (this.#outward) events.node.publish({ state: 'draining', sessions: this.sessions });
     for (const listener of this.#listeners) listener.stop();
     // First, because an attachment that ends from now on does not mean that its user is absent.
     const quiet = this.#presence.stop();
@@ -376,7 +376,7 @@ export class Node {
     await this.#spool?.close();
     await this.#leave();
     await this.#store.close();
-    if (!worker) events.node.publish({ state: 'stopped' });
+    if (this.#outward) events.node.publish({ state: 'stopped' });
   }
 
   /** Reads the certificates again. @throws LocalError CONFIGURATION if they cannot be used; all stays as it was */
@@ -392,6 +392,11 @@ export class Node {
   async #renewed(): Promise<void> {
     await this.#readCertificates(this.#config);
     if (this.#role?.kind === 'center') await this.#role.reloaded(this.#config);
+  }
+
+  /** Whether operators see the process by this node. */
+  get #outward(): boolean {
+    return this.#role?.outward ?? true;
   }
 
   /** What it says about itself to the center. */
@@ -480,7 +485,7 @@ export class Node {
       limits: relayLimitsOf(config),
       accounts: this.#watch,
       rates,
-      traffic: this.#role?.kind === 'worker' ? this.#role.traffic : this.#admin?.traffic,
+      traffic: (this.#role?.kind === 'worker' ? this.#role.traffic : undefined) ?? this.#admin?.traffic,
       bindCheck: (domain, channel) => this.#bindCheck(domain, channel),
     });
   }
@@ -501,8 +506,9 @@ export class Node {
       initial: (channel, content) => relay().initial(channel, content),
     };
     // Their sockets are private, whatever the configuration demands of peers.
-    const profiles = new ProfileTable(this.#dialects.map((dialect) => new MeshProfile(dialect, acceptor)));
-    return this.#role.join({ domain, dialects: this.#dialects, limits, relay, profiles });
+    const meshes = this.#dialects.map((dialect) => new MeshProfile(dialect, acceptor, ['authenticated']));
+    const profiles = new ProfileTable(meshes);
+    return this.#role.join({ domain, dialects: this.#dialects, limits, relay, meshes, profiles });
   }
 
   #makeNeighbours(meshes: readonly MeshProfile[], reassembly: ReassemblyBudget): Neighbours {
@@ -578,10 +584,27 @@ export class Node {
  * @throws LocalError CONFIGURATION | LISTEN_FAILED | STORE_FAILED if it cannot
  */
 export async function startNode(config: NodeConfig): Promise<Node> {
+  if (config.cluster !== undefined) {
+    const { ClusterMember } = await import('./cluster-member.js');
+    return await ClusterMember.start(config, config.cluster, (own, role) => Node.start(own, role));
+  }
   const workers = workersOf(config.workers);
   if (workers === 1) return Node.start(config);
   const { Supervisor } = await import('./supervisor.js');
   return new Supervisor(config, workers).start((own, role) => Node.start(own, role));
+}
+
+/** Takes the store for this process, unless others of the node or the cluster have it. @returns what gives it back */
+async function locked(
+  store: Store,
+  config: NodeConfig,
+  role: NodeRole | undefined,
+  lost: () => void,
+): Promise<() => Promise<void>> {
+  if (role?.kind === 'worker') return async () => {};
+  if (role?.lock === undefined) return await lockStore(store, config.store, lost);
+  role.lock(store);
+  return async () => {};
 }
 
 /** @throws LocalError CONFIGURATION */

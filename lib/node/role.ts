@@ -10,8 +10,9 @@ import type { Traffic } from '../ops/traffic.js';
 import type { Cluster, PlacementObserver } from '../relay/cluster.js';
 import type { Relay } from '../relay/relay.js';
 import type { DeliveryTarget } from '../relay/target.js';
+import type { Store } from '../store/store.js';
 import type { LoginThrottle } from '../transport/login-throttle.js';
-import type { ProfileTable } from '../transport/profile.js';
+import type { ProfileTable, ServedProfile } from '../transport/profile.js';
 
 /** What the cluster needs of the node. */
 export interface ClusterParts {
@@ -20,11 +21,15 @@ export interface ClusterParts {
   readonly limits: Limits;
   /** The relay, which is made later. */
   readonly relay: () => Relay;
-  /** What is served to the other processes. */
+  /** The profiles of the dialects, for the other processes. */
+  readonly meshes: readonly ServedProfile[];
+  /** The same as a table. */
   readonly profiles: ProfileTable;
 }
 
 interface Role {
+  /** Whether operators see the process by this node: it has the admin port and webhooks, and logs its states. */
+  readonly outward: boolean;
   /** Called once, while the node is constructed. */
   join(parts: ClusterParts): Cluster;
   /** The node is ready, but for its listeners. */
@@ -38,6 +43,8 @@ interface Role {
 export interface CenterRole extends Role {
   readonly kind: 'center';
   readonly placements: PlacementObserver;
+  /** Takes the store, where that has been decided already; absent where the node takes its lock. */
+  lock?(store: Store): void;
   /** Where the workers listen. */
   readonly ports: readonly number[];
   /** Adds what the workers say about themselves. */
@@ -55,6 +62,10 @@ export interface WorkerRole extends Role {
   readonly traffic: Traffic | undefined;
   /** Counts the logins at all workers. */
   readonly throttle: LoginThrottle;
+  /** Adds what others have to the state of this process; only where it is seen by operators. */
+  combined?(own: NodeStatus): Promise<NodeStatus>;
+  /** A changed configuration has been applied here. */
+  reloaded?(config: NodeConfig): Promise<void>;
 }
 
 export type NodeRole = CenterRole | WorkerRole;

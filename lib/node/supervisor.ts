@@ -59,6 +59,7 @@ interface Post {
 export class Supervisor implements CenterRole, PlacementObserver {
   static #present = false;
   readonly kind = 'center';
+  readonly outward = true;
   readonly placements = this;
   ports: readonly number[] = [];
   readonly #posts: readonly Post[];

@@ -34,6 +34,7 @@ const CLOSE_MS = 200;
 
 class Worker implements WorkerRole {
   readonly kind = 'worker';
+  readonly outward = false;
   readonly traffic: Traffic | undefined;
   readonly throttle: SharedLoginThrottle;
   readonly #start: WorkerStart;
@@ -107,12 +108,11 @@ class Worker implements WorkerRole {
   // ---- WorkerRole
 
   join(parts: ClusterParts): Cluster {
-    const { name, centerPath, path, fromCenterPath } = this.#start;
+    const { name, path, fromCenterPath } = this.#start;
     this.#sockets.push(new NodeSocket(path, 'worker', parts), new NodeSocket(fromCenterPath, CENTER, parts));
     this.#cluster = new WorkerCluster({
       ...parts,
       name,
-      centerPath,
       bound: (domain, here) => tell({ type: 'bound', domain, here }),
       lost: (why) => {
         // Others may have the endpoints now, so the applications here must not stay attached.
@@ -130,7 +130,7 @@ class Worker implements WorkerRole {
     });
     tell({ type: 'joined' });
     await welcomed;
-    await this.#joined.open();
+    await this.#joined.open(this.#start.centerPath);
   }
 
   async stopping(): Promise<void> {}

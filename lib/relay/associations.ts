@@ -235,7 +235,8 @@ export class Associations {
     const enough = isAnonymousName(name) ? undefined : this.#enough(name);
     if (enough !== undefined) return enough;
     const override = options.some(({ internal }) => internal === ATTACH_OVERRIDE);
-    if (!override && attachments.of(key) !== undefined) return ALREADY_ATTACHED;
+    const again = attachments.of(key)?.application === application && cluster?.reclaims?.(this.#channel.identity);
+    if (!override && again !== true && attachments.of(key) !== undefined) return ALREADY_ATTACHED;
     // The other node knows which services an application for a whole domain serves.
     const whole = name.local === EVERYBODY ? { whole: { domain: name.domain, serves: () => true } } : {};
     const [owner, wishes] = [this.#owner, wishesOf(options)];

@@ -9,6 +9,7 @@ import type { Reply } from '../errors.js';
 import type { Address } from '../imxp/address.js';
 import type { AttachWishes } from '../imxp/attach-options.js';
 import type { Identity } from '../imxp/identity.js';
+import type { MeshChannel } from './channel.js';
 import type { AnswerListener, DeliverySink, DeliveryTarget, OutboundDelivery } from './target.js';
 
 /** How the peer of a session between nodes of one domain is known: its socket says so. No SASL mechanism has that name. */
@@ -88,6 +89,14 @@ export interface Cluster {
   applicationsOf(peer: Identity): Application | undefined;
   /** Whether the other end of a session is the node that keeps the directory. */
   isCenter(peer: Identity): boolean;
+  /**
+   * Whether the claims of a node outlast the channel they were made on, which has gone: it may still have the endpoints.
+   *
+   * @param end ends them; to be called when the node is known to have none of them
+   */
+  outlasts?(channel: MeshChannel, end: () => void): boolean;
+  /** Whether a node claims anew what is attached there. */
+  reclaims?(peer: Identity): boolean;
 }
 
 /** Whether the peer of a session is another node of the domains served here. */

@@ -120,7 +120,8 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     if (this.#gone) return;
     this.#gone = true;
     this.#gate.clear();
-    this.#associations.close();
+    const end = (): void => this.#associations.close();
+    if (this.#context.cluster?.outlasts?.(this.#channel, end) !== true) end();
     this.#ended(this.#channel);
   }
 
@@ -186,6 +187,11 @@ export class Peer implements MeshHandler, DataOrigin, AttachmentOwner {
     this.#context.began();
     const payload = this.#dialect.encode({ type: 'terminate', transID: association.transID, code, text });
     this.#channel.request(payload, { replied: answered, failed: answered });
+  }
+
+  /** Ends the attachments of applications, of which other nodes of the domain have none here. */
+  dismiss(why: Reply): void {
+    if (!this.#associations.clusterPeer) this.terminate(({ type }) => type === 'attach', why);
   }
 
   /** Ends the attachments and bindings of accounts on this channel. */

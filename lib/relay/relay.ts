@@ -164,6 +164,11 @@ export class Relay {
     for (const peer of this.#peers.values()) peer.expel(accounts);
   }
 
+  /** Ends all attachments of applications of this node. @param why what they are told */
+  dismiss(why: Reply): void {
+    for (const peer of this.#peers.values()) peer.dismiss(why);
+  }
+
   /**
    * Drops the messages held for an account that was removed.
    *

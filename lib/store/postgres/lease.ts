@@ -96,7 +96,7 @@ class Lease {
         `insert into ${this.#table} as l (name, epoch, token, host, pid, since, expires)
          values ($1, 1, $2, $3, $4, clock_timestamp(), clock_timestamp() + $5 * interval '1 millisecond')
          on conflict (name) do update set epoch = l.epoch + 1, token = excluded.token, host = excluded.host,
-           pid = excluded.pid, since = excluded.since, expires = excluded.expires
+           pid = excluded.pid, since = excluded.since, expires = excluded.expires, node = null, members = '{}'
          where l.expires < clock_timestamp() or l.token = excluded.token`,
         [NAME, this.token, hostname(), process.pid, LEASE_MS],
       ),

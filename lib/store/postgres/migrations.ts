@@ -121,6 +121,16 @@ begin
   if pg_notification_queue_usage() < 0.5 then perform pg_notify('${schema}', latest::text); end if;
   return results;
 end $$;`,
+  (schema) => `
+-- The node of a cluster that has the lease, and those that may take it over.
+alter table ${schema}.leases add column node text, add column members text[] not null default '{}';
+create table ${schema}.nodes (
+  name text primary key,
+  -- Names one run of the node; null when it has none any longer.
+  incarnation text,
+  address text not null, host text not null, pid bigint not null, since timestamptz not null,
+  expires timestamptz not null
+);`,
 ];
 
 /**

@@ -1,0 +1,556 @@
+/**
+ * Node of a cluster: has sessions of peers as a worker has, takes part in the membership, and is the center as long as it has
+ * the lease. What it may do follows from leases that it counts by its own monotonic clock, from before it asked for them:
+ *
+ * - It keeps its endpoints until its own lease is over, or as long as the center says that it may.
+ * - The center is the center until its lease is over, or as long as all that could take its place have pledged not to.
+ *
+ * Whoever takes a lease over has watched it for longer than its holder relies on it (docs/internals/cluster.md).
+ */
+import { randomUUID } from 'node:crypto';
+import { type ControlChannel, type ControlMessage, ControlProfile, introduce, type Pulse } from '../cluster/control.js';
+import { NodeSessions, type NodeTransport } from '../cluster/node-socket.js';
+import { NodeTls, readNodeCertificate } from '../cluster/node-tls.js';
+import { ObservedLeases } from '../cluster/observed.js';
+import { SharedLoginThrottle } from '../cluster/shared-login-throttle.js';
+import { CENTER, type CenterTransports, WorkerCluster } from '../cluster/worker-cluster.js';
+import type { ClusterConfig, NodeConfig, PostgresConfig } from '../config/schema.js';
+import { LocalError, type Reply } from '../errors.js';
+import { events } from '../ops/events.js';
+import type { NodeStatus } from '../ops/status.js';
+import type { Cluster } from '../relay/cluster.js';
+import type { DeliveryTarget } from '../relay/target.js';
+import { type CenterLease, type ClusterRows, Membership, type NodeEntry } from '../store/postgres/membership.js';
+import { systemClock } from '../transport/clock.js';
+import { within } from '../transport/deadline.js';
+import { ProfileTable } from '../transport/profile.js';
+import { ClusterCenter } from './cluster-center.js';
+import type { Node } from './node.js';
+import type { ClusterParts, NodeRole, WorkerRole } from './role.js';
+
+/** How often leases are renewed, and the center sends its beat. */
+const STEP_MS = 1000;
+/** Between the loss of a session with the center and the next attempt. */
+const AGAIN_MS = 200;
+/** Share of a lease that its holder relies on: clocks of machines do not run at exactly the same rate. */
+const RELIED = 0.9;
+/** How much longer than a lease it is watched before it is taken over. */
+const WATCHED = 1.1;
+/** How long the start of a node may take until there is a center. */
+const START_MS = 60_000;
+const CLOSE_MS = 200;
+
+const CUT_OFF: Reply = { code: 450, text: 'this node of the domain is cut off: connect to another one, or try again' };
+const NOT_THE_CENTER: Reply = { code: 450, text: 'this node does not follow that center' };
+
+/** A center that this node turns to. */
+interface Joined {
+  readonly epoch: number;
+  readonly since: number;
+  control: ControlChannel | undefined;
+  welcomed: boolean;
+  /** When the last beat was answered. */
+  answeredAt: number | undefined;
+}
+
+type Make = (config: NodeConfig, role: NodeRole) => Promise<Node>;
+
+export class ClusterMember implements WorkerRole {
+  readonly kind = 'worker';
+  readonly outward = true;
+  readonly traffic = undefined;
+  readonly throttle: SharedLoginThrottle;
+  readonly #cluster: ClusterConfig;
+  readonly #store: PostgresConfig;
+  readonly #tls: NodeTls;
+  readonly #make: Make;
+  readonly #path: string;
+  readonly #observed = new ObservedLeases();
+  #config: NodeConfig;
+  #parts: ClusterParts | undefined;
+  #own: WorkerCluster | undefined;
+  #sessions: NodeSessions | undefined;
+  #membership: Membership | undefined;
+  #rows: ClusterRows | undefined;
+  /** Names this run of the node, until it loses its lease. */
+  #incarnation: string = randomUUID();
+  /** Earlier ones, which have no endpoints any longer. */
+  readonly #past = new Set<string>();
+  #fenced = true;
+  #leaseUntil = 0;
+  #goOnUntil = 0;
+  #joined: Joined | undefined;
+  /** Epoch of the center that it turned to last. */
+  #followed = 0;
+  /** Until when this node has pledged not to take the place of the center. */
+  #pledgedUntil = 0;
+  /** When it last had a session with the center that it follows. */
+  #contactAt = performance.now();
+  #candidate: string | undefined;
+  #center: ClusterCenter | undefined;
+  #centerUntil = 0;
+  /** When the lease of the center was renewed last, from before it was asked for. */
+  #keptAt = 0;
+  /** Nodes other than this that could take the place of this center at once. */
+  #rivals: ReadonlySet<string> = new Set();
+  #ending: Promise<void> | undefined;
+  #evictFrom = 0;
+  #failing: string | undefined;
+  #stepping: Promise<void> | undefined;
+  #again = false;
+  #beatAt = 0;
+  #stopping = false;
+  #silence: (() => void) | undefined;
+  #cancel: (() => void) | undefined;
+  #begun: (() => void) | undefined;
+
+  private constructor(config: NodeConfig, cluster: ClusterConfig, store: PostgresConfig, tls: NodeTls, make: Make) {
+    this.#config = config;
+    this.#cluster = cluster;
+    this.#store = store;
+    this.#tls = tls;
+    this.#make = make;
+    const { host, port, address = host } = cluster;
+    this.#path = `${address.includes(':') ? `[${address}]` : address}:${port}`;
+    this.throttle = new SharedLoginThrottle(config.limits.authentication, (note) =>
+      this.#joined?.control?.tell({ type: 'login', note }),
+    );
+  }
+
+  /**
+   * Starts a node of a cluster. Resolves when its endpoints can attach.
+   *
+   * @throws LocalError as the start of a node; STORE_FAILED if there is no center within a minute
+   */
+  static async start(config: NodeConfig, cluster: ClusterConfig, make: Make): Promise<Node> {
+    const { store, domains, tls } = config;
+    if (store.type !== 'postgres') throw new LocalError('CONFIGURATION', 'cluster: needs a store of type "postgres"');
+    const certificate = await readNodeCertificate(cluster, tls);
+    const member = new ClusterMember(config, cluster, store, new NodeTls(domains[0] ?? '', certificate), make);
+    try {
+      return await make(config, member);
+    } catch (error) {
+      await member.#end();
+      throw error;
+    }
+  }
+
+  get center(): DeliveryTarget {
+    const center = (): DeliveryTarget => this.#joinedCluster.center();
+    return { deliver: (delivery, sink) => center().deliver(delivery, sink) };
+  }
+
+  // ---- WorkerRole
+
+  join(parts: ClusterParts): Cluster {
+    const { node } = this.#cluster;
+    const transport: NodeTransport = {
+      connect: (path, peer, timeoutMs) => this.#tls.connect(path, 'node', peer, timeoutMs),
+      introduce: async (connection) => void (await introduce(connection, this.#hello(0, false))),
+    };
+    const control = new ControlProfile(parts.domain, ({ from, epoch }) =>
+      from === CENTER && epoch !== this.#joined?.epoch ? NOT_THE_CENTER : undefined,
+    );
+    this.#parts = parts;
+    this.#sessions = new NodeSessions({ ...parts, profiles: new ProfileTable([control, ...parts.meshes]) });
+    this.#own = new WorkerCluster({
+      ...parts,
+      transport,
+      name: node,
+      bound: (domain, here) => {
+        if (this.#joined?.welcomed === true) this.#joined.control?.tell({ type: 'bound', domain, here });
+      },
+      lost: () => this.#lost(),
+    });
+    return this.#own;
+  }
+
+  async started(): Promise<void> {
+    const { host, port, leaseMs } = this.#cluster;
+    const sessions = this.#sessions;
+    this.#tls.serve('node', (stream) => sessions?.accept(stream));
+    await this.#tls.listen(host, port);
+    this.#membership = await Membership.open(this.#store, leaseMs, () => this.#soon(0));
+    const begun = new Promise<void>((resolve) => {
+      this.#begun = resolve;
+    });
+    this.#silence = systemClock.ticking(() => this.#tick());
+    this.#soon(0);
+    if (await within(START_MS, begun)) return;
+    const why = this.#failing ?? `waiting for ${this.#center?.nodes.awaited.join(', ') || 'the center'}`;
+    throw new LocalError('STORE_FAILED', `cluster: there is no center after ${START_MS / 1000} s: ${why}`);
+  }
+
+  async stopping(): Promise<void> {}
+
+  async stopped(): Promise<void> {
+    await this.#end();
+  }
+
+  async reloaded(config: NodeConfig): Promise<void> {
+    this.#tls.replace(await readNodeCertificate(this.#cluster, config.tls));
+    this.#config = config;
+    await this.#center?.reload(config);
+  }
+
+  /** Messages are held, and services provided, by the center. */
+  async combined(own: NodeStatus): Promise<NodeStatus> {
+    const facts = await this.#center?.facts();
+    return facts === undefined ? own : { ...own, held: facts.held, presence: facts.presence };
+  }
+
+  // ---- leases
+
+  get #joinedCluster(): WorkerCluster {
+    if (this.#own === undefined) throw new Error('the node has not joined the cluster');
+    return this.#own;
+  }
+
+  get #watchedMs(): number {
+    return this.#cluster.leaseMs * WATCHED;
+  }
+
+  get #reliedMs(): number {
+    return this.#cluster.leaseMs * RELIED;
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    if (!this.#fenced && now > Math.max(this.#leaseUntil, this.#goOnUntil)) this.#fence('its lease has run out');
+    const center = this.#center;
+    if (center !== undefined && now > Math.max(this.#centerUntil, this.#pledged(center))) {
+      this.#stepDown('its lease has run out');
+    }
+    if (now - this.#beatAt < STEP_MS) return;
+    this.#beatAt = now;
+    this.#center?.nodes.beat(this.#pledged(this.#center));
+    this.#soon(0);
+  }
+
+  /** Until when no node takes the place of this center, whatever the database says. */
+  #pledged(center: ClusterCenter): number {
+    const outage = this.#keptAt + this.#cluster.outageMs * RELIED;
+    return Math.min(center.nodes.pledgedUntil(this.#rivals), outage);
+  }
+
+  #soon(ms: number): void {
+    this.#cancel?.();
+    if (this.#stopping) return;
+    this.#cancel = systemClock.after(ms, () => {
+      if (this.#stepping !== undefined) {
+        this.#again = true;
+        return;
+      }
+      this.#stepping = this.#step().finally(() => {
+        this.#stepping = undefined;
+        if (!this.#again) return;
+        this.#again = false;
+        this.#soon(0);
+      });
+    });
+  }
+
+  async #step(): Promise<void> {
+    const membership = this.#membership;
+    if (membership === undefined || this.#stopping) return;
+    try {
+      const incarnation = this.#incarnation;
+      const began = performance.now();
+      const { renewed, ...rows } = await membership.renew(this.#cluster.node, incarnation);
+      this.#rows = rows;
+      this.#observe(rows);
+      if (incarnation !== this.#incarnation || this.#stopping) return;
+      if (renewed) this.#leaseUntil = began + this.#reliedMs;
+      else {
+        if (!this.#fenced) this.#fence('the others have declared it dead');
+        await this.#enter(membership, rows);
+      }
+      await this.#govern(membership, rows);
+      this.#recovered();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #observe({ lease, nodes }: ClusterRows): void {
+    const leases = nodes.map(
+      ({ name, incarnation, expires }) => [`node ${name}`, `${incarnation} ${expires}`] as const,
+    );
+    const center = lease === undefined ? [] : [[CENTER, `${lease.token} ${lease.expires}`] as const];
+    this.#observed.look([...leases, ...center]);
+  }
+
+  #failed(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    if (text !== this.#failing) events.fault.publish({ session: 'cluster', error });
+    this.#failing = text;
+  }
+
+  #recovered(): void {
+    this.#failing = undefined;
+  }
+
+  /** Enters the row of this node, when no other has its name. */
+  async #enter(membership: Membership, { nodes }: ClusterRows): Promise<void> {
+    const { node } = this.#cluster;
+    const row = nodes.find(({ name }) => name === node);
+    const over = row === undefined || row.incarnation === null || this.#past.has(row.incarnation);
+    if (!over && this.#observed.idleMs(`node ${node}`) < this.#watchedMs) {
+      throw new LocalError('STORE_FAILED', `cluster.node: another node is "${node}", or was until a moment ago`);
+    }
+    const began = performance.now();
+    if (!(await membership.join(node, this.#incarnation, this.#path, row))) return;
+    this.#leaseUntil = began + this.#reliedMs;
+    this.#fenced = false;
+    this.#contactAt = performance.now();
+  }
+
+  /** This node may have no endpoints any longer: others may be given them from now on. */
+  #fence(why: string): void {
+    events.fault.publish({ session: 'cluster', error: new Error(`this node ends its attachments: ${why}`) });
+    this.#past.add(this.#incarnation);
+    this.#incarnation = randomUUID();
+    this.#fenced = true;
+    this.#leaseUntil = 0;
+    this.#goOnUntil = 0;
+    this.#parts?.relay().dismiss(CUT_OFF);
+    this.#leaveCenter(CLOSE_MS);
+    this.#soon(0);
+  }
+
+  // ---- the center that this node follows
+
+  async #govern(membership: Membership, rows: ClusterRows): Promise<void> {
+    const { lease } = rows;
+    if (this.#center !== undefined) {
+      if (lease?.token !== this.#center.token) this.#stepDown('another node has taken over');
+      else {
+        await this.#keep(membership, this.#center);
+        await this.#bury(membership, this.#center, rows.nodes);
+      }
+    } else if (this.#isOver(lease)) {
+      if (!this.#fenced && this.#ending === undefined) await this.#take(membership, rows);
+      return;
+    }
+    if (lease === undefined || lease.released || this.#fenced) return;
+    const path = rows.nodes.find(({ name }) => name === lease.node)?.address;
+    if (path !== undefined) this.#follow(lease, path);
+    const now = performance.now();
+    if (this.#joined?.welcomed === true) this.#contactAt = now;
+    else if (now - this.#contactAt > 2 * this.#watchedMs && this.#joinedCluster.claimed > 0) {
+      this.#fence('it has not reached the center for too long');
+    }
+  }
+
+  #isOver(lease: CenterLease | undefined): boolean {
+    return lease === undefined || lease.released || this.#observed.idleMs(CENTER) >= this.#watchedMs;
+  }
+
+  #follow({ epoch }: CenterLease, path: string): void {
+    const joined = this.#joined;
+    const waiting = joined !== undefined && !joined.welcomed && joined.control === undefined;
+    const late = waiting && performance.now() - joined.since > this.#cluster.leaseMs;
+    if (joined?.epoch === epoch && !late) return;
+    if (epoch !== this.#followed) this.#contactAt = performance.now();
+    this.#followed = epoch;
+    this.#leaveCenter();
+    const next: Joined = {
+      epoch,
+      since: performance.now(),
+      control: undefined,
+      welcomed: false,
+      answeredAt: undefined,
+    };
+    this.#joined = next;
+    this.#joinedCluster.reclaim(path, this.#transports(next)).then(
+      (done) => {
+        if (this.#joined !== next) return;
+        if (done) next.control?.tell({ type: 'claimed' });
+        else this.#lost();
+      },
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  #transports(joined: Joined): CenterTransports {
+    const connect: NodeTransport['connect'] = (path, peer, timeoutMs) =>
+      this.#tls.connect(path, 'center', peer, timeoutMs);
+    return {
+      claims: {
+        connect,
+        introduce: async (connection) => {
+          const control = await introduce(connection, this.#hello(joined.epoch, true));
+          joined.control = control;
+          control.user = { received: (message) => this.#told(joined, message), closed: () => {} };
+        },
+      },
+      data: {
+        connect,
+        introduce: async (connection) => void (await introduce(connection, this.#hello(joined.epoch, false))),
+      },
+    };
+  }
+
+  #hello(epoch: number, claims: boolean) {
+    return { from: this.#cluster.node, incarnation: this.#incarnation, epoch, path: this.#path, claims };
+  }
+
+  #told(joined: Joined, message: ControlMessage): Pulse | undefined {
+    if (this.#joined !== joined) return message.type === 'beat' ? { pledge: false } : undefined;
+    switch (message.type) {
+      case 'welcome':
+        joined.welcomed = true;
+        this.#joinedCluster.welcomed(message.directory);
+        this.#begun?.();
+        return undefined;
+      case 'changed':
+        if (joined.welcomed) this.#joinedCluster.changed(message.change);
+        return undefined;
+      case 'login':
+        this.throttle.note({ ...message.note, account: message.note.account });
+        return undefined;
+      case 'beat':
+        return this.#beat(joined, message.goOnMs);
+      default:
+        return undefined;
+    }
+  }
+
+  #beat(joined: Joined, goOnMs: number): Pulse {
+    const now = performance.now();
+    // The center counted from no earlier than that.
+    if (joined.answeredAt !== undefined) this.#goOnUntil = Math.max(this.#goOnUntil, joined.answeredAt + goOnMs);
+    joined.answeredAt = now;
+    const { lease } = this.#rows ?? {};
+    const pledge = lease?.epoch === joined.epoch && !this.#isOver(lease);
+    if (pledge) this.#pledgedUntil = now + this.#cluster.leaseMs;
+    return { pledge };
+  }
+
+  /** The session for claims has ended. */
+  #lost(): void {
+    this.#leaveCenter();
+    this.#soon(AGAIN_MS);
+  }
+
+  #leaveCenter(limitMs = 0): void {
+    this.#joined = undefined;
+    this.#joinedCluster.leaveCenter(limitMs);
+    this.#sessions?.cut((identity) => identity?.account === CENTER);
+  }
+
+  // ---- this node as the center
+
+  async #take(membership: Membership, { lease, nodes }: ClusterRows): Promise<void> {
+    const { node, leaseMs, outageMs } = this.#cluster;
+    const { members = [] } = lease ?? {};
+    const idle = this.#observed.idleMs(CENTER);
+    // Those that are not among them have pledged nothing, so they wait for as long as a center may go on without the database.
+    if (members.length > 0 && !members.includes(node) && idle < outageMs + leaseMs) return;
+    const began = performance.now();
+    if (lease?.released !== true && began < this.#pledgedUntil) return;
+    this.#candidate ??= randomUUID();
+    const token = this.#candidate;
+    const epoch = await membership.take(node, token, lease);
+    if (epoch === undefined) return;
+    this.#candidate = undefined;
+    this.#centerUntil = began + this.#reliedMs;
+    this.#keptAt = began;
+    // What an earlier center has promised to nodes that do not reach the database is over then.
+    this.#evictFrom = this.#pledgedUntil;
+    this.#rivals = new Set(members.filter((name) => name !== node));
+    const awaited = nodes.flatMap(({ name, incarnation }) => (incarnation === null ? [] : [name]));
+    const center = new ClusterCenter({
+      ...{ epoch, token, pledgeMs: this.#reliedMs, tls: this.#tls },
+      awaited: new Set([...awaited, node]),
+      gathered: () => events.node.publish({ state: 'center of the cluster', node, epoch }),
+    });
+    this.#center = center;
+    center.start(this.#config, this.#make).then(
+      () => this.#soon(0),
+      (error: unknown) => {
+        this.#failed(error);
+        if (this.#center === center) this.#stepDown('it could not start');
+      },
+    );
+    this.#soon(0);
+  }
+
+  async #keep(membership: Membership, center: ClusterCenter): Promise<void> {
+    const { node } = this.#cluster;
+    const present = center.nodes.present.map(({ name }) => name);
+    const members = new Set([node, ...present, ...center.nodes.awaited]);
+    const rivals = new Set([...members].filter((name) => name !== node));
+    // Whichever of the two lists the database has.
+    this.#rivals = new Set([...this.#rivals, ...rivals]);
+    const began = performance.now();
+    if (!(await membership.keep(center.token, [...members].sort()))) {
+      if (this.#center === center) this.#stepDown('another node has taken over');
+      return;
+    }
+    if (this.#center !== center) return;
+    this.#rivals = rivals;
+    this.#keptAt = began;
+    this.#centerUntil = began + this.#reliedMs;
+  }
+
+  /** Nodes that are out of reach and have not renewed their lease have no endpoints any longer, and neither have those that left. */
+  async #bury(membership: Membership, center: ClusterCenter, rows: readonly NodeEntry[]): Promise<void> {
+    const { nodes } = center;
+    const now = performance.now();
+    if (now < this.#evictFrom) return;
+    const known = new Map(nodes.present.map((one) => [one.name, one]));
+    for (const name of new Set([...known.keys(), ...nodes.awaited])) {
+      const row = rows.find((one) => one.name === name);
+      const one = known.get(name);
+      if (one?.reached === true || now < nodes.reliesUntil(name)) continue;
+      const left = row === undefined || row.incarnation === null;
+      const other = one !== undefined && row?.incarnation !== one.incarnation;
+      const idle = this.#observed.idleMs(`node ${name}`) >= this.#watchedMs;
+      if (left || other || (idle && (await membership.evict(row)))) {
+        if (this.#center !== center) return;
+        events.node.publish({ state: 'node of the cluster gone', node: name });
+        nodes.dead(name);
+      }
+    }
+  }
+
+  #stepDown(why: string): void {
+    const center = this.#center;
+    if (center === undefined) return;
+    const { node } = this.#cluster;
+    events.node.publish({ state: 'no longer the center of the cluster', node, epoch: center.epoch, why });
+    this.#center = undefined;
+    const ending = center
+      .stop()
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => {
+        if (this.#ending === ending) this.#ending = undefined;
+        this.#soon(0);
+      });
+    this.#ending = ending;
+  }
+
+  async #end(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#silence?.();
+    this.#cancel?.();
+    await this.#stepping;
+    const [center, membership] = [this.#center, this.#membership];
+    this.#center = undefined;
+    try {
+      await center?.stop();
+      await this.#ending;
+      if (center !== undefined) await membership?.release(center.token, [...this.#rivals]);
+      await membership?.leave(this.#cluster.node, this.#incarnation);
+    } catch (error) {
+      // The leases run out by themselves.
+      this.#failed(error);
+    }
+    await this.#own?.close(CLOSE_MS);
+    this.#sessions?.cut();
+    this.#tls.close();
+    await membership?.close();
+  }
+}
