@@ -41,10 +41,17 @@ export class ClusterFixture {
     return new ClusterFixture(directory, url);
   }
 
+  /** Writes the URL of the database by a proxy to a file of a node. @returns path of the file */
+  async databaseUrl(node: string, port: number): Promise<string> {
+    const path = join(this.directory, `${node}.url`);
+    await writeFile(path, `postgres://imxp@127.0.0.1:${port}/postgres`, { mode: 0o600 });
+    return path;
+  }
+
   /**
    * Configuration of a node.
    *
-   * @param database URL by which this node reaches the database
+   * @param database URL by which this node reaches the database, or path of a file with it
    */
   async config(name: string, more: MoreConfig = {}, database = this.#url): Promise<object> {
     const files = { certificate: 'node.crt', key: 'node.key', authority: 'ca.crt' };
@@ -53,7 +60,13 @@ export class ClusterFixture {
       domains: ['example.com'],
       listen: [{ port: await freePort() }],
       sasl: { mechanisms: ['DIGEST-MD5'] },
-      store: { type: 'postgres', url: database, path: `var-${name}`, schema: 'mesh', ...limits },
+      store: {
+        type: 'postgres',
+        ...(database.startsWith('/') ? { urlFile: database } : { url: database }),
+        path: `var-${name}`,
+        schema: 'mesh',
+        ...limits,
+      },
       mesh: { dns: { enabled: false } },
       admin: { port: 0 },
       ...more,
@@ -80,7 +93,10 @@ export class ClusterFixture {
   }
 
   async attach(address: string, node: Node, more: Partial<EndpointOptions> = {}): Promise<Endpoint> {
-    const relay = `tcp://127.0.0.1:${node.listening[0]?.port ?? 0}`;
+    return await this.attachAt(address, `tcp://127.0.0.1:${node.listening[0]?.port ?? 0}`, more);
+  }
+
+  async attachAt(address: string, relay: string, more: Partial<EndpointOptions> = {}): Promise<Endpoint> {
     const endpoint = await Endpoint.connect({ address, relay, password: PASSWORD, ...more });
     this.#endpoints.push(endpoint);
     return endpoint;
