@@ -39,7 +39,7 @@ export interface WorkerClusterOptions extends NodeLinkOptions {
 
 class OwnClaim implements Claim {
   readonly key: string;
-  readonly sendOnly: boolean;
+  readonly wish: ClaimWish;
   readonly lost: () => void;
   readonly #cluster: WorkerCluster;
   /** At the present center. */
@@ -48,11 +48,11 @@ class OwnClaim implements Claim {
   #change: ((way: DeliveryTarget | undefined) => void) | undefined;
   #way: DeliveryTarget | undefined;
 
-  constructor(cluster: WorkerCluster, key: string, number: number, sendOnly: boolean, lost: () => void) {
+  constructor(cluster: WorkerCluster, key: string, number: number, wish: ClaimWish, lost: () => void) {
     this.#cluster = cluster;
     this.key = key;
     this.number = number;
-    this.sendOnly = sendOnly;
+    this.wish = wish;
     this.lost = lost;
     this.#way = cluster.center();
   }
@@ -229,7 +229,7 @@ export class WorkerCluster implements Cluster {
       const claim = await center.claims.claim(key, wish, (number) => this.#taken(key, number));
       if (typeof claim === 'number') {
         // What it granted at its end nobody else knows of.
-        return this.#center === center ? this.#granted(key, claim, wish.sendOnly, lost) : UNAVAILABLE;
+        return this.#center === center ? this.#granted(key, claim, wish, lost) : UNAVAILABLE;
       }
       if (claim.code !== ATTACHED_ALREADY || tries >= RETRIES) return claim;
       await new Promise<void>((resolve) => systemClock.after(RETRY_MS, resolve));
@@ -283,15 +283,15 @@ export class WorkerCluster implements Cluster {
     return { claims, link, target: new CenterTarget(link) };
   }
 
-  #granted(key: string, number: number, sendOnly: boolean, lost: () => void): Claim {
-    const own = new OwnClaim(this, key, number, sendOnly, lost);
+  #granted(key: string, number: number, wish: ClaimWish, lost: () => void): Claim {
+    const own = new OwnClaim(this, key, number, wish, lost);
     this.#own.set(key, own);
     return own;
   }
 
   /** @returns false when whether it was granted is not known */
   async #reclaim({ claims }: Center, own: OwnClaim): Promise<boolean> {
-    const wish = { override: false, sendOnly: own.sendOnly };
+    const wish = { ...own.wish, override: false };
     const claim = await claims.claim(own.key, wish, (number) => this.#taken(own.key, number));
     if (typeof claim === 'number') {
       own.number = claim;

@@ -15,14 +15,13 @@ import type { Application, Cluster, PlacementObserver } from '../relay/cluster.j
 import type { PeerIdentity } from '../sasl/identity.js';
 import { isFenced, type Store } from '../store/store.js';
 import { ProfileTable } from '../transport/profile.js';
-import type { Node } from './node.js';
-import type { CenterRole, ClusterParts } from './role.js';
+import type { CenterRole, ClusterParts, RoleNode } from './role.js';
 
 /** Others take over at once; what is under way gets that long. */
 const DRAIN_MS = 2000;
 
 /** Starts a relay. */
-export type MakeNode = (config: NodeConfig, role: CenterRole) => Promise<Node>;
+export type MakeNode = (config: NodeConfig, role: CenterRole) => Promise<RoleNode>;
 
 export interface ClusterCenterOptions {
   readonly epoch: number;
@@ -43,7 +42,7 @@ export class ClusterCenter implements CenterRole, PlacementObserver {
   readonly #options: ClusterCenterOptions;
   #sessions: NodeSessions | undefined;
   #center: CenterCluster | undefined;
-  #node: Node | undefined;
+  #node: RoleNode | undefined;
 
   constructor(options: ClusterCenterOptions) {
     const { epoch, awaited, pledgeMs, gathered } = options;

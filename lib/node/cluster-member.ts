@@ -25,8 +25,7 @@ import { systemClock } from '../transport/clock.js';
 import { within } from '../transport/deadline.js';
 import { ProfileTable } from '../transport/profile.js';
 import { ClusterCenter } from './cluster-center.js';
-import type { Node } from './node.js';
-import type { ClusterParts, NodeRole, WorkerRole } from './role.js';
+import type { ClusterParts, NodeRole, RoleNode, WorkerRole } from './role.js';
 
 /** How often leases are renewed, and the center sends its beat. */
 const STEP_MS = 1000;
@@ -53,7 +52,7 @@ interface Joined {
   answeredAt: number | undefined;
 }
 
-type Make = (config: NodeConfig, role: NodeRole) => Promise<Node>;
+type Make<Node extends RoleNode> = (config: NodeConfig, role: NodeRole) => Promise<Node>;
 
 export class ClusterMember implements WorkerRole {
   readonly kind = 'worker';
@@ -63,7 +62,7 @@ export class ClusterMember implements WorkerRole {
   readonly #cluster: ClusterConfig;
   readonly #store: PostgresConfig;
   readonly #tls: NodeTls;
-  readonly #make: Make;
+  readonly #make: Make<RoleNode>;
   readonly #path: string;
   readonly #observed = new ObservedLeases();
   #config: NodeConfig;
@@ -104,7 +103,13 @@ export class ClusterMember implements WorkerRole {
   #cancel: (() => void) | undefined;
   #begun: (() => void) | undefined;
 
-  private constructor(config: NodeConfig, cluster: ClusterConfig, store: PostgresConfig, tls: NodeTls, make: Make) {
+  private constructor(
+    config: NodeConfig,
+    cluster: ClusterConfig,
+    store: PostgresConfig,
+    tls: NodeTls,
+    make: Make<RoleNode>,
+  ) {
     this.#config = config;
     this.#cluster = cluster;
     this.#store = store;
@@ -122,7 +127,11 @@ export class ClusterMember implements WorkerRole {
    *
    * @throws LocalError as the start of a node; STORE_FAILED if there is no center within a minute
    */
-  static async start(config: NodeConfig, cluster: ClusterConfig, make: Make): Promise<Node> {
+  static async start<Node extends RoleNode>(
+    config: NodeConfig,
+    cluster: ClusterConfig,
+    make: Make<Node>,
+  ): Promise<Node> {
     const { store, domains, tls } = config;
     if (store.type !== 'postgres') throw new LocalError('CONFIGURATION', 'cluster: needs a store of type "postgres"');
     const certificate = await readNodeCertificate(cluster, tls);

@@ -5,7 +5,7 @@
 import type { Limits } from '../config/limits.js';
 import type { NodeConfig } from '../config/schema.js';
 import type { Dialect } from '../imxp/dialect/dialect.js';
-import type { NodeStatus } from '../ops/status.js';
+import type { NodeFacts, NodeStatus } from '../ops/status.js';
 import type { Traffic } from '../ops/traffic.js';
 import type { Cluster, PlacementObserver } from '../relay/cluster.js';
 import type { Relay } from '../relay/relay.js';
@@ -66,6 +66,13 @@ export interface WorkerRole extends Role {
   combined?(own: NodeStatus): Promise<NodeStatus>;
   /** A changed configuration has been applied here. */
   reloaded?(config: NodeConfig): Promise<void>;
+}
+
+/** A running node, as those see it that start it in a role. */
+export interface RoleNode {
+  facts(): Promise<Omit<NodeFacts, 'state'>>;
+  reload(config: NodeConfig): Promise<unknown>;
+  stop(): Promise<void>;
 }
 
 export type NodeRole = CenterRole | WorkerRole;

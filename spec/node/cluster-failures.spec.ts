@@ -17,7 +17,7 @@ const BETTY = 'betty@example.com';
 const BARNEY = 'barney@example.com';
 
 /** What a loaded machine may take for what takes two leases. */
-const MOVED_MS = 60_000;
+const MOVED_MS = 90_000;
 
 /** Texts as they arrive. */
 function inbox(endpoint: Endpoint): string[] {

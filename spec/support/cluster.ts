@@ -12,7 +12,7 @@ import { TestAuthority } from './certificates.js';
 import { freePort } from './free-port.js';
 
 export const PASSWORD = 'yabba';
-export const LEASE_MS = 2000;
+export const LEASE_MS = 5000;
 
 type ClusterInput = NonNullable<NodeConfigInput['cluster']>;
 export interface MoreConfig extends Partial<Omit<NodeConfigInput, 'cluster'>> {
