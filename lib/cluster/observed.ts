@@ -9,6 +9,7 @@ interface Seen {
 
 export class ObservedLeases {
   #seen = new Map<string, Seen>();
+  #lookedAt = 0;
 
   /** What all leases are now. @param leases name and state of each; the state changes with every renewal */
   look(leases: Iterable<readonly [name: string, state: string]>): void {
@@ -19,11 +20,15 @@ export class ObservedLeases {
       seen.set(name, before?.state === state ? before : { state, at: now });
     }
     this.#seen = seen;
+    this.#lookedAt = now;
   }
 
-  /** For how many milliseconds a lease has not been renewed; 0 for one that was not seen. */
+  /**
+   * For how many milliseconds a lease had not been renewed when it was looked at last; 0 for one that was not seen. Who does not
+   * look learns nothing: without the database no lease is over.
+   */
   idleMs(name: string): number {
     const at = this.#seen.get(name)?.at;
-    return at === undefined ? 0 : performance.now() - at;
+    return at === undefined ? 0 : this.#lookedAt - at;
   }
 }

@@ -203,9 +203,8 @@ describe('node: a cluster when something fails', function () {
       expect(wilmas).to.deep.equal(['hello']);
       const failure = await failureOf(fred.send({ to: BETTY, content: 'to be held', hold: true }));
       expect(failure.reply?.code).to.be.oneOf([450, 451]);
-      const betty = await cluster.attach(BETTY, b);
-      expect((await failureOf(cluster.attach(BETTY, a))).reply?.code).to.equal(554);
-      await betty.close();
+      // Passwords are read in the database, so that one that was changed is valid nowhere.
+      expect((await failureOf(cluster.attach(BETTY, b))).reply?.code).to.equal(454);
       proxy.resume();
       const held = (): Promise<unknown> => fred.send({ to: BARNEY, content: 'held', hold: true });
       await attachInTime(held);
