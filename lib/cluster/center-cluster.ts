@@ -33,7 +33,8 @@ export class CenterCluster implements Cluster, PlacementObserver {
   readonly #options: CenterClusterOptions;
   readonly #nodes = new Map<string, { readonly path: string; readonly link: NodeLink }>();
   readonly #placed = new Map<string, Placement>();
-  readonly #bound = new Map<string, BoundAt>();
+  /** Nodes that a foreign domain is bound at; the last of them is used. */
+  readonly #bound = new Map<string, readonly BoundAt[]>();
   #untold = new Map<string, Placement>();
 
   constructor(options: CenterClusterOptions) {
@@ -64,9 +65,8 @@ export class CenterCluster implements Cluster, PlacementObserver {
     if (node === undefined) return;
     this.#nodes.delete(name);
     void node.link.close(0);
-    const bound = [...this.#bound].filter(([, at]) => at.node === name).map(([domain]) => domain);
-    for (const domain of bound) this.#bound.delete(domain);
-    this.#options.tell({ members: this.members, bound: bound.map((domain) => [domain, null] as const) });
+    this.boundExactly(name, []);
+    this.#options.tell({ members: this.members });
   }
 
   get members(): readonly Member[] {
@@ -78,19 +78,30 @@ export class CenterCluster implements Cluster, PlacementObserver {
     return {
       members: this.members,
       placed: [...this.#placed.values()],
-      bound: [...this.#bound].map(([domain, { node }]) => [domain, node] as const),
+      bound: [...this.#bound].map(([domain, at]) => [domain, at.at(-1)?.node ?? null] as const),
     };
   }
 
   /** A foreign domain is bound at a node from now on, or no longer. */
   boundAt(node: string, domain: string, here: boolean): void {
     const link = this.#nodes.get(node)?.link;
+    const others = (this.#bound.get(domain) ?? []).filter((at) => at.node !== node);
     if (here && link !== undefined) {
       const deliver = (delivery: OutboundDelivery, sink: DeliverySink): void => link.deliver(delivery, sink);
-      this.#bound.set(domain, { node, relay: domain, deliver });
-    } else if (this.#bound.get(domain)?.node === node) this.#bound.delete(domain);
-    else return;
-    this.#options.tell({ bound: [[domain, here ? node : null]] });
+      others.push({ node, relay: domain, deliver });
+    }
+    if (others.length === 0) this.#bound.delete(domain);
+    else this.#bound.set(domain, others);
+    this.#options.tell({ bound: [[domain, others.at(-1)?.node ?? null]] });
+  }
+
+  /** These domains are bound at a node, and no others: it may have been out of reach when some of them ended. */
+  boundExactly(node: string, domains: readonly string[]): void {
+    const at = (domain: string): boolean => this.#bound.get(domain)?.some((one) => one.node === node) === true;
+    const ended = [...this.#bound.keys()].filter((domain) => at(domain) && !domains.includes(domain));
+    const begun = domains.filter((domain) => !at(domain));
+    for (const domain of ended) this.boundAt(node, domain, false);
+    for (const domain of begun) this.boundAt(node, domain, true);
   }
 
   async close(limitMs: number): Promise<void> {
@@ -129,7 +140,7 @@ export class CenterCluster implements Cluster, PlacementObserver {
   }
 
   toward(domain: string): DeliveryTarget | undefined {
-    return this.#bound.get(domain);
+    return this.#bound.get(domain)?.at(-1);
   }
 
   /** Sessions that the center opened itself carry what their peers bind; nodes need not know, they open their own. */

@@ -10,7 +10,7 @@ import type { Reply } from '../errors.js';
 import type { MeshChannel } from '../relay/channel.js';
 import type { CenterCluster } from './center-cluster.js';
 import type { ControlChannel, ControlMessage, Hello } from './control.js';
-import type { DirectoryChange } from './messages.js';
+import type { DirectoryChange, Member } from './messages.js';
 
 const OTHER_EPOCH: Reply = { code: 450, text: 'this node is not the center of that epoch' };
 
@@ -30,6 +30,8 @@ interface NodeAtCenter {
   pledgedUntil: number;
   /** Until when it may keep its endpoints because the center has said so. */
   reliesUntil: number;
+  /** When it connected, or answered a beat. */
+  heardAt: number;
 }
 
 export interface CenterNodesOptions {
@@ -38,8 +40,14 @@ export interface CenterNodesOptions {
   readonly awaited: Iterable<string>;
   /** How long a pledge is relied on, from when it was asked for. */
   readonly pledgeMs: number;
-  /** Cuts the sessions of a node that are not this one. */
-  readonly cut: (node: string, but: ControlChannel) => void;
+  /** The node beside this center, and where it is reached on this machine. */
+  readonly beside: Member;
+  /** Names of the nodes that the lease in the database says may take it over at once. */
+  readonly listed: Iterable<string>;
+  /** A node has come that is not among those. */
+  readonly unlisted: () => void;
+  /** Cuts the sessions of a node, but for that of a channel. */
+  readonly cut: (node: string, but?: ControlChannel) => void;
   /** All have claimed, or are dead. */
   readonly gathered: () => void;
 }
@@ -48,6 +56,7 @@ export class CenterNodes {
   readonly #options: CenterNodesOptions;
   readonly #nodes = new Map<string, NodeAtCenter>();
   readonly #awaited: Set<string>;
+  #listed: ReadonlySet<string>;
   #gathered = false;
 
   /** Set before a node is admitted. */
@@ -56,6 +65,7 @@ export class CenterNodes {
   constructor(options: CenterNodesOptions) {
     this.#options = options;
     this.#awaited = new Set(options.awaited);
+    this.#listed = new Set(options.listed);
   }
 
   /** Nodes that are waited for. */
@@ -82,17 +92,20 @@ export class CenterNodes {
       node = undefined;
     }
     if (node === undefined) {
-      const times = { pledgedUntil: 0, reliesUntil: 0 };
+      const times = { pledgedUntil: 0, reliesUntil: 0, heardAt: 0 };
       const none = { control: undefined, session: '', claiming: true, welcomed: false, ends: [] };
       node = { name: from, incarnation, ...none, ...times };
       this.#nodes.set(from, node);
-      center.join({ name: from, path }, path);
+      const { beside } = this.#options;
+      center.join({ name: from, path }, from === beside.name ? beside.path : path);
     }
     const present = node;
     present.control = control;
+    present.heardAt = performance.now();
     present.session = control.session;
     present.claiming = true;
     present.welcomed = false;
+    if (!this.#listed.has(from)) this.#options.unlisted();
     control.user = {
       received: (message) => {
         this.#received(present, control, message);
@@ -111,6 +124,13 @@ export class CenterNodes {
     if (node !== undefined) this.#drop(node);
     this.#awaited.delete(name);
     this.#gather();
+  }
+
+  /** The lease in the database says from now on that these may take it over at once. */
+  list(names: ReadonlySet<string>): void {
+    this.#listed = names;
+    if (!this.#gathered) return;
+    for (const node of this.#nodes.values()) if (!node.claiming && !node.welcomed) this.#welcome(node);
   }
 
   /** Until when a node that is out of reach may keep its endpoints because the center has said so. */
@@ -143,13 +163,20 @@ export class CenterNodes {
     return until;
   }
 
-  /** Sends a beat to each node. @param goOnUntil until when they may keep their endpoints whatever the database says */
+  /**
+   * Sends a beat to each node. The sessions of one that answers none for too long are cut: it is out of reach, though its
+   * connections are there.
+   *
+   * @param goOnUntil until when they may keep their endpoints whatever the database says
+   */
   beat(goOnUntil: number): void {
     const now = performance.now();
     for (const node of this.#nodes.values()) {
+      if (now - node.heardAt > this.#options.pledgeMs) this.#options.cut(node.name);
       if (node.control === undefined) continue;
       node.reliesUntil = Math.max(node.reliesUntil, goOnUntil);
       node.control.beat(Math.max(0, goOnUntil - now), ({ pledge }) => {
+        node.heardAt = performance.now();
         if (pledge) node.pledgedUntil = now + this.#options.pledgeMs;
       });
     }
@@ -161,6 +188,7 @@ export class CenterNodes {
       case 'claimed':
         node.claiming = false;
         this.#end(node);
+        this.center?.boundExactly(node.name, message.bound);
         this.#awaited.delete(node.name);
         if (this.#gathered) this.#welcome(node);
         else this.#gather();
@@ -182,8 +210,9 @@ export class CenterNodes {
     for (const node of this.#nodes.values()) if (!node.claiming) this.#welcome(node);
   }
 
+  /** Not before the database lists it: a node that is not listed waits long before it takes the place of a center that died. */
   #welcome(node: NodeAtCenter): void {
-    if (this.center === undefined) return;
+    if (this.center === undefined || !this.#listed.has(node.name)) return;
     node.welcomed = true;
     node.control?.tell({ type: 'welcome', directory: this.center.everything });
   }

@@ -39,8 +39,8 @@ const change: z.ZodType<DirectoryChange, DirectoryChange> = z.strictObject({
 });
 
 const message = z.discriminatedUnion('type', [
-  /** The node has claimed what is attached there. */
-  z.strictObject({ type: z.literal('claimed') }),
+  /** The node has claimed what is attached there, and says which foreign domains are bound there. */
+  z.strictObject({ type: z.literal('claimed'), bound: z.array(z.string()).readonly() }),
   z.strictObject({ type: z.literal('bound'), domain: z.string(), here: z.boolean() }),
   z.strictObject({ type: z.literal('login'), note: login }),
   /** All nodes have claimed what is attached there, and this is the directory: the node may claim more from now on. */

@@ -2,6 +2,9 @@
  * Leases as a node has watched them: how long each has not been renewed, by the monotonic clock of this node. Clocks of other
  * machines, and that of the database, need not be right for that.
  */
+/** Who looks every second, and has not for so long, could not: perhaps the holder of a lease could not renew it either. */
+const LONGEST_GAP_MS = 2500;
+
 interface Seen {
   readonly state: string;
   readonly at: number;
@@ -14,10 +17,12 @@ export class ObservedLeases {
   /** What all leases are now. @param leases name and state of each; the state changes with every renewal */
   look(leases: Iterable<readonly [name: string, state: string]>): void {
     const now = performance.now();
+    // After a time without the database all have the time of a lease again.
+    const missed = Math.max(0, now - this.#lookedAt - LONGEST_GAP_MS);
     const seen = new Map<string, Seen>();
     for (const [name, state] of leases) {
       const before = this.#seen.get(name);
-      seen.set(name, before?.state === state ? before : { state, at: now });
+      seen.set(name, { state, at: before?.state === state ? before.at + missed : now });
     }
     this.#seen = seen;
     this.#lookedAt = now;

@@ -146,6 +146,11 @@ export class WorkerCluster implements Cluster {
     return this.#center.claims.open();
   }
 
+  /** Foreign domains that are bound here. */
+  get boundHere(): readonly string[] {
+    return [...this.#boundHere];
+  }
+
   /** How many endpoints are claimed. */
   get claimed(): number {
     return this.#own.size;
@@ -176,7 +181,6 @@ export class WorkerCluster implements Cluster {
     this.#bound.clear();
     for (const own of this.#own.values()) own.route(center.target);
     this.changed(directory);
-    for (const domain of this.#boundHere) this.#options.bound(domain, true);
   }
 
   /** The center has gone, or another has taken its place. What goes straight to other nodes goes on. */

@@ -5,6 +5,7 @@
 import { CenterCluster } from '../cluster/center-cluster.js';
 import { CenterNodes } from '../cluster/center-nodes.js';
 import { ControlProfile, introduce } from '../cluster/control.js';
+import type { Member } from '../cluster/messages.js';
 import { NodeSessions, type NodeTransport } from '../cluster/node-socket.js';
 import type { NodeTls } from '../cluster/node-tls.js';
 import { CENTER } from '../cluster/worker-cluster.js';
@@ -28,6 +29,10 @@ export interface ClusterCenterOptions {
   /** Fences what is written. */
   readonly token: string;
   readonly awaited: Iterable<string>;
+  /** See {@link CenterNodes}. */
+  readonly beside: Member;
+  readonly listed: Iterable<string>;
+  readonly unlisted: () => void;
   readonly pledgeMs: number;
   readonly tls: NodeTls;
   readonly gathered: () => void;
@@ -45,11 +50,11 @@ export class ClusterCenter implements CenterRole, PlacementObserver {
   #node: RoleNode | undefined;
 
   constructor(options: ClusterCenterOptions) {
-    const { epoch, awaited, pledgeMs, gathered } = options;
+    const { epoch, awaited, beside, listed, unlisted, pledgeMs, gathered } = options;
     this.#options = options;
     this.nodes = new CenterNodes({
-      ...{ epoch, awaited, pledgeMs, gathered },
-      cut: (node, but) => this.#sessions?.cut((identity, session) => isOf(identity, node) && session !== but.session),
+      ...{ epoch, awaited, beside, listed, unlisted, pledgeMs, gathered },
+      cut: (node, but) => this.#sessions?.cut((identity, session) => isOf(identity, node) && session !== but?.session),
     });
   }
 

@@ -46,13 +46,24 @@ const NOT_THE_CENTER: Reply = { code: 450, text: 'this node does not follow that
 interface Joined {
   readonly epoch: number;
   readonly since: number;
+  /** When it was reached, or its last beat came. */
+  heardAt: number;
   control: ControlChannel | undefined;
+  /** It has been told what is attached and bound here. */
+  claimed: boolean;
   welcomed: boolean;
   /** When the last beat was answered. */
   answeredAt: number | undefined;
 }
 
 type Make<Node extends RoleNode> = (config: NodeConfig, role: NodeRole) => Promise<Node>;
+
+/** Where a process reaches itself that listens on all addresses. */
+const EVERYWHERE: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
+function pathOf(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
 
 export class ClusterMember implements WorkerRole {
   readonly kind = 'worker';
@@ -63,7 +74,10 @@ export class ClusterMember implements WorkerRole {
   readonly #store: PostgresConfig;
   readonly #tls: NodeTls;
   readonly #make: Make<RoleNode>;
+  /** Where other nodes reach this one. */
   readonly #path: string;
+  /** Where it reaches itself: not by the network, which may be down. */
+  readonly #local: string;
   readonly #observed = new ObservedLeases();
   #config: NodeConfig;
   #parts: ClusterParts | undefined;
@@ -116,7 +130,8 @@ export class ClusterMember implements WorkerRole {
     this.#tls = tls;
     this.#make = make;
     const { host, port, address = host } = cluster;
-    this.#path = `${address.includes(':') ? `[${address}]` : address}:${port}`;
+    this.#path = pathOf(address, port);
+    this.#local = pathOf(EVERYWHERE[host] ?? host, port);
     this.throttle = new SharedLoginThrottle(config.limits.authentication, (note) =>
       this.#joined?.control?.tell({ type: 'login', note }),
     );
@@ -167,7 +182,7 @@ export class ClusterMember implements WorkerRole {
       transport,
       name: node,
       bound: (domain, here) => {
-        if (this.#joined?.welcomed === true) this.#joined.control?.tell({ type: 'bound', domain, here });
+        if (this.#joined?.claimed === true) this.#joined.control?.tell({ type: 'bound', domain, here });
       },
       lost: () => this.#lost(),
     });
@@ -230,6 +245,8 @@ export class ClusterMember implements WorkerRole {
     if (center !== undefined && now > Math.max(this.#centerUntil, this.#pledged(center))) {
       this.#stepDown('its lease has run out');
     }
+    const joined = this.#joined;
+    if (joined?.control !== undefined && now - joined.heardAt > this.#cluster.leaseMs) this.#lost();
     if (now - this.#beatAt < STEP_MS) return;
     this.#beatAt = now;
     this.#center?.nodes.beat(this.#pledged(this.#center));
@@ -342,7 +359,8 @@ export class ClusterMember implements WorkerRole {
       return;
     }
     if (lease === undefined || lease.released || this.#fenced) return;
-    const path = rows.nodes.find(({ name }) => name === lease.node)?.address;
+    const own = lease.node === this.#cluster.node;
+    const path = own ? this.#local : rows.nodes.find(({ name }) => name === lease.node)?.address;
     if (path !== undefined) this.#follow(lease, path);
     const now = performance.now();
     if (this.#joined?.welcomed === true) this.#contactAt = now;
@@ -366,7 +384,9 @@ export class ClusterMember implements WorkerRole {
     const next: Joined = {
       epoch,
       since: performance.now(),
+      heardAt: 0,
       control: undefined,
+      claimed: false,
       welcomed: false,
       answeredAt: undefined,
     };
@@ -374,8 +394,10 @@ export class ClusterMember implements WorkerRole {
     this.#joinedCluster.reclaim(path, this.#transports(next)).then(
       (done) => {
         if (this.#joined !== next) return;
-        if (done) next.control?.tell({ type: 'claimed' });
-        else this.#lost();
+        if (done) {
+          next.claimed = true;
+          next.control?.tell({ type: 'claimed', bound: this.#joinedCluster.boundHere });
+        } else this.#lost();
       },
       (error: unknown) => this.#failed(error),
     );
@@ -390,6 +412,7 @@ export class ClusterMember implements WorkerRole {
         introduce: async (connection) => {
           const control = await introduce(connection, this.#hello(joined.epoch, true));
           joined.control = control;
+          joined.heardAt = performance.now();
           control.user = { received: (message) => this.#told(joined, message), closed: () => {} };
         },
       },
@@ -430,6 +453,7 @@ export class ClusterMember implements WorkerRole {
     // The center counted from no earlier than that.
     if (joined.answeredAt !== undefined) this.#goOnUntil = Math.max(this.#goOnUntil, joined.answeredAt + goOnMs);
     joined.answeredAt = now;
+    joined.heardAt = now;
     const { lease } = this.#rows ?? {};
     const pledge = lease?.epoch === joined.epoch && !this.#isOver(lease);
     if (pledge) this.#pledgedUntil = now + this.#cluster.leaseMs;
@@ -472,6 +496,9 @@ export class ClusterMember implements WorkerRole {
     const center = new ClusterCenter({
       ...{ epoch, token, pledgeMs: this.#reliedMs, tls: this.#tls },
       awaited: new Set([...awaited, node]),
+      beside: { name: node, path: this.#local },
+      listed: [...members, node],
+      unlisted: () => this.#soon(0),
       gathered: () => events.node.publish({ state: 'center of the cluster', node, epoch }),
     });
     this.#center = center;
@@ -499,6 +526,7 @@ export class ClusterMember implements WorkerRole {
     }
     if (this.#center !== center) return;
     this.#rivals = rivals;
+    center.nodes.list(members);
     this.#keptAt = began;
     this.#centerUntil = began + this.#reliedMs;
   }

@@ -22,6 +22,14 @@ describe('cluster: leases as they were watched', () => {
     expect(observed.idleMs('a')).to.equal(0);
   });
 
+  it('do not grow old by a time in which nobody could look, as without the database', async () => {
+    const observed = new ObservedLeases();
+    observed.look([['a', '1']]);
+    await pause(4000);
+    observed.look([['a', '1']]);
+    expect(observed.idleMs('a')).to.be.within(2000, 3500);
+  }).timeout(10_000);
+
   it('are new when they come back, and none where there is none', () => {
     const observed = new ObservedLeases();
     observed.look([['a', '1']]);

@@ -56,8 +56,9 @@ class CutNode {
     return new CutNode(node, [database, mesh]);
   }
 
-  cutDatabase(): void {
-    this.#proxies[0]?.stall();
+  /** From the other nodes only. */
+  cutMesh(): void {
+    this.#proxies[1]?.stall();
   }
 
   cutOff(): void {
@@ -145,21 +146,27 @@ describe('node: a cluster when something fails', function () {
     });
 
     it('lets a node that is cut off fence itself before its endpoints are given to another one', async () => {
-      const a = await cluster.start('a');
-      await cluster.accounts(a, [FRED, WILMA]);
+      // Nothing passes between the two either way.
+      const a = await CutNode.start(cluster, server(), 'a');
+      await cluster.accounts(a.node, [FRED, WILMA]);
       const b = await CutNode.start(cluster, server(), 'b');
-      ends.push(() => b.close());
+      ends.push(
+        () => a.close(),
+        () => b.close(),
+      );
       const fred = await cluster.attach(FRED, b.node, { reconnect: false });
       const fenced = new Promise<number>((resolve) => fred.once('terminate', () => resolve(performance.now())));
       b.cutOff();
-      const other = await attachInTime(() => cluster.attach(FRED, a));
+      a.cutMesh();
+      const other = await attachInTime(() => cluster.attach(FRED, a.node));
       const moved = performance.now();
       expect(await fenced).to.be.lessThan(moved);
-      const wilma = await cluster.attach(WILMA, a);
+      const wilma = await cluster.attach(WILMA, a.node);
       const freds = inbox(other);
       await wilma.send({ to: FRED, content: 'hello' });
       expect(freds).to.deep.equal(['hello']);
       // It comes back by itself.
+      a.mend();
       b.mend();
       await other.close();
       await attachInTime(() => cluster.attach(FRED, b.node));
