@@ -11,7 +11,6 @@ import { LocalError, RemoteProtocolError } from '../errors.js';
 import type { Payload } from '../mime/payload.js';
 import { ANS, ERR, type Header, KEYWORDS, MAX_NUMBER, MSG, NONE, NUL } from './frame.js';
 import { ChannelInbox } from './inbox.js';
-import { MessageTable } from './message-table.js';
 import { Outgoing } from './outgoing.js';
 import { InboundWindow, OutboundWindow } from './window.js';
 
@@ -41,9 +40,9 @@ export class Channel {
   readonly outbound: OutboundWindow;
   readonly inbox = new ChannelInbox();
   /** MSGs of the peer whose reply has not left completely. */
-  owed: MessageTable<Outgoing> | undefined;
+  owed: Map<number, Outgoing> | undefined;
   /** Our MSGs whose reply is not completely received, including those still queued. */
-  awaiting: MessageTable<Outgoing> | undefined;
+  awaiting: Map<number, Outgoing> | undefined;
   /** Number of our MSGs of whose reply nothing has been received. */
   unacknowledged = 0;
   /** The next message to send, and the head of the queue. */
@@ -167,8 +166,7 @@ export class Channel {
     const message = new Outgoing(MSG, 0, 0, undefined);
     message.started = true;
     message.complete = true;
-    this.awaiting = new MessageTable();
-    this.awaiting.set(0, message);
+    this.awaiting = new Map([[0, message]]);
     this.unacknowledged = 1;
   }
 
@@ -179,7 +177,7 @@ export class Channel {
    * @throws RemoteProtocolError BUSY without reply
    */
   owe(msgno: number, limit: number): void {
-    this.owed ??= new MessageTable();
+    this.owed ??= new Map();
     if (this.#tally.owed >= limit) {
       throw new RemoteProtocolError('BUSY', `more than ${limit} unanswered MSGs in a session`, {
         fields: { channel: this.number, limit },
@@ -198,7 +196,7 @@ export class Channel {
 
   /** Queues a MSG under a number that no other outstanding MSG has (RFC 3080 §2.2.1.1). */
   request(payload: Payload): Outgoing {
-    this.awaiting ??= new MessageTable();
+    this.awaiting ??= new Map();
     while (this.awaiting.has(this.#nextMsgno)) {
       this.#nextMsgno = successor(this.#nextMsgno);
     }

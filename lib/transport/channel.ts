@@ -3,7 +3,6 @@
  * back-pressure.
  */
 import type { Outbound } from '../beep/event.js';
-import { MessageTable } from '../beep/message-table.js';
 import type { Role } from '../beep/session.js';
 import { type ImxpError, type Reply, TransportError } from '../errors.js';
 import { type Payload, payloadOctets } from '../mime/payload.js';
@@ -86,7 +85,7 @@ export class ChannelHandle {
   readonly #codec: ErrorCodec;
   #handler: ChannelHandler | undefined;
   #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening';
-  #pending: MessageTable<Pending> | undefined;
+  #pending: Map<number, Pending> | undefined;
   #octets = 0;
   #queued: Queued[] | undefined;
 
@@ -346,7 +345,7 @@ export class ChannelHandle {
   #send(payload: Payload, sink: RequestSink): void {
     const octets = payloadOctets(payload);
     const msgno = this.#connection.send(this.number, { kind: 'MSG', payload });
-    this.#pending ??= new MessageTable();
+    this.#pending ??= new Map();
     if (this.#pending.size === 0) systemClock.add(this);
     this.#pending.set(msgno, {
       sink,
