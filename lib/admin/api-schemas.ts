@@ -83,7 +83,7 @@ export const ACCOUNTS = z.strictObject({
       created: time,
       changed: time,
       disabled: z.strictObject({ reason: z.string(), since: time }).nullable(),
-      lastAttached: time.nullable(),
+      lastAttached: z.strictObject({ at: time, from: z.string().describe('network address') }).nullable(),
     }),
   ),
 });

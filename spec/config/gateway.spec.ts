@@ -26,8 +26,8 @@ describe('the configuration of a gateway to XMPP', () => {
     const component = { domain: 'example.com', secretFile: 's' };
     expect(problems({ mesh: { address: 'x', password: 'p' }, other: 1 })).to.deep.equal([
       'mesh.address: "x" is not an address of the form local@domain',
-      'mesh.passwordFile: is missing: a string is needed',
       'mesh.password: secrets are never written in this file: write "passwordFile" with the path of a file',
+      'mesh.passwordFile: is needed to log in, or certificate and key instead',
       'other: unknown key; known here: mesh, xmpp, store, domains, sourceRouted, messages, presence, log',
     ]);
     expect(problems({ xmpp: { components: [component, component] } })).to.deep.equal([

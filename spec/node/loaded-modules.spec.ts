@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { Command, lonely, type NodeProcess, Workshop } from '../support/node-process.js';
-import { RUN_PROGRAM } from '../support/program.js';
+import { RUN_PROGRAM, RUN_SOURCES } from '../support/program.js';
 import { projectFile, RUN_SCRIPT } from '../support/script.js';
 
 const OBSERVED = `--import=${pathToFileURL(fileURLToPath(new URL('../support/loaded-modules.mjs', import.meta.url))).href}`;
@@ -37,9 +37,15 @@ describe('node: modules that are loaded', function () {
   }
 
   it('are none of those of clusters, workers and PostgreSQL without "cluster", "workers" and "store.postgres"', async () => {
-    const loaded = await loadedBy([OBSERVED, ...RUN_PROGRAM, 'relay', '--config', node.config], '"ready"');
+    const loaded = await loadedBy([OBSERVED, ...RUN_SOURCES, 'relay', '--config', node.config], '"ready"');
     expect(loaded.filter((url) => /\/lib\/node\/node\.[jt]s$/.test(url))).to.have.length(1);
     expect(loaded.filter((url) => OF_CLUSTERS.test(url))).to.deep.equal([]);
+  });
+
+  it('are no package of PostgreSQL in the program that is delivered, either', async () => {
+    const loaded = await loadedBy([OBSERVED, ...RUN_PROGRAM, 'relay', '--config', node.config], '"ready"');
+    expect(loaded.some((url) => url.includes('/node_modules/lmdb/'))).to.equal(true);
+    expect(loaded.filter((url) => /\/node_modules\/pg[-\w]*\//.test(url))).to.deep.equal([]);
   });
 
   it('are told when they are those of clusters', async () => {

@@ -10,7 +10,11 @@ const built = process.env['IMXP_DIST'] === '1';
 /** The program's file. */
 export const PROGRAM = fileURLToPath(new URL(built ? '../../dist/bin/imxp.js' : '../../bin/imxp.ts', import.meta.url));
 
+/** The same for the sources, for specs that tell their modules apart: the built program joins them in larger files. */
+export const RUN_SOURCES: readonly string[] = [
+  `--import=${pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href}`,
+  fileURLToPath(new URL('../../bin/imxp.ts', import.meta.url)),
+];
+
 /** What Node is started with, before the arguments of the program. */
-export const RUN_PROGRAM: readonly string[] = built
-  ? [PROGRAM]
-  : [`--import=${pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href}`, PROGRAM];
+export const RUN_PROGRAM: readonly string[] = built ? [PROGRAM] : RUN_SOURCES;
