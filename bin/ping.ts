@@ -12,7 +12,7 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
-import { replyHint } from './support/hints.js';
+import { probeHint } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { addressArgument, shownName } from './support/names.js';
 import { hint, print, printJson } from './support/output.js';
@@ -60,7 +60,7 @@ async function ping(address: string, options: PingOptions): Promise<void> {
     if (!json && count > 1) print(summary(count, times));
     if (times.length > 0) return;
     process.exitCode = EXIT.FAILED;
-    if (!json && refusal !== undefined) hint(replyHint(refusal));
+    if (!json && refusal !== undefined) hint(probeHint(refusal));
   } finally {
     await fred.close();
   }

@@ -12,7 +12,7 @@ import {
   withEndpoint,
 } from './support/endpoint.js';
 import { EXIT } from './support/exit.js';
-import { replyHint } from './support/hints.js';
+import { probeHint } from './support/hints.js';
 import { ENDPOINT_EXITS, explain } from './support/manual.js';
 import { addressArgument, shownName } from './support/names.js';
 import { hint, note, print, printJson, table } from './support/output.js';
@@ -68,7 +68,7 @@ async function trace(to: string, options: TraceOptions): Promise<void> {
     else show(to, status, hops);
     if (code !== OK) {
       process.exitCode = EXIT.FAILED;
-      if (json !== true) hint(replyHint({ code }));
+      if (json !== true) hint(probeHint({ code }));
     }
   } finally {
     await fred.close();

@@ -11,6 +11,7 @@ const CHECK_XMPP_SERVER =
   'Check that the XMPP server is running and has the component, and that xmpp.host and xmpp.port name its port for components.';
 const TRY_LATER = 'Try again later.';
 const HOLD = 'This may pass: try again later, or use imxp send --hold to have the relay keep the message.';
+const PROBE_AGAIN = 'This may pass: try again when the recipient is attached.';
 const FULL_DEVICE = 'Make room on the device.';
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
@@ -99,8 +100,13 @@ export function gatewayHintFor(error: unknown): string | undefined {
 }
 
 /** What to do about a refusal that is not thrown, such as one of several recipients. */
-export function replyHint({ code }: Pick<Reply, 'code'>): string | undefined {
+function replyHint({ code }: Pick<Reply, 'code'>): string | undefined {
   return REPLY_HINTS[code];
+}
+
+/** What to do about a probe that was not answered; a relay holds messages, not probes. */
+export function probeHint(reply: Pick<Reply, 'code'>): string | undefined {
+  return reply.code === 450 ? PROBE_AGAIN : replyHint(reply);
 }
 
 /** What to do about the failure of a message; `held` if the relay was asked to keep it. */

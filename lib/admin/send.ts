@@ -4,7 +4,7 @@ import { conditionsOf } from '../endpoint/conditions.js';
 import { BINARY, TEXT } from '../endpoint/content.js';
 import { optionOf } from '../endpoint/option.js';
 import { type MadeContent, makeData } from '../imxp/content.js';
-import { quotedString } from '../mime/media-type.js';
+import { disposition } from '../mime/file-name.js';
 import type { Submit } from '../services/outgoing.js';
 import type { SendBody } from './api-schemas.js';
 import { faultOf, HttpFault } from './http-fault.js';
@@ -29,8 +29,7 @@ export function senderBy(submit: Submit): Send {
 function contentOf({ text, base64, json, type, name }: SendBody): MadeContent {
   const given = [text, base64, json].filter((one) => one !== undefined);
   if (given.length !== 1) throw new HttpFault(400, 'give exactly one of "text", "base64" and "json"');
-  const value = name === undefined ? undefined : `attachment; filename=${quotedString(name.replace(/[^ -~]/g, '_'))}`;
-  const headers = value === undefined ? [] : [{ name: 'Content-Disposition', value }];
+  const headers = name === undefined ? [] : [{ name: 'Content-Disposition', value: disposition(name) }];
   if (text !== undefined) return { type: type ?? TEXT, headers, body: Buffer.from(text) };
   if (base64 !== undefined) return { type: type ?? BINARY, headers, body: Buffer.from(base64, 'base64') };
   return { type: type ?? 'application/json', headers, body: Buffer.from(JSON.stringify(json)) };

@@ -18,6 +18,18 @@ const asKeys = (path: readonly PropertyKey[]): KeyPath =>
 
 const SECRET = /^(?:password|secret|passphrase)$/i;
 
+/** What other programs call a key of `tls`, or a command of this one as an option. */
+const TLS_SYNONYMS: ReadonlyMap<string, string> = new Map([
+  ['ca', 'authority'],
+  ['cafile', 'authority'],
+  ['cert', 'certificate'],
+]);
+
+function synonymIn(path: KeyPath, key: string, known: readonly string[]): string | undefined {
+  const meant = path.at(-1) === 'tls' ? TLS_SYNONYMS.get(key.toLowerCase()) : undefined;
+  return meant !== undefined && known.includes(meant) ? meant : undefined;
+}
+
 /** Returns the keys that the object at a path may have. */
 type KnownKeysAt = (path: readonly PropertyKey[]) => readonly string[];
 
@@ -26,7 +38,7 @@ function unknownKey(path: KeyPath, key: string, known: readonly string[]): strin
   const moved = path.length === 1 && path[0] === 'limits' ? MOVED_LIMITS.get(key) : undefined;
   if (moved !== undefined) return `limits are grouped: write this one as limits.${moved}`;
   if (known.includes(key)) return 'has no meaning with the other keys here';
-  const meant = nearest(key, known);
+  const meant = synonymIn(path, key, known) ?? nearest(key, known);
   if (meant !== undefined) return `unknown key; did you mean "${meant}"?`;
   return known.length === 0 ? 'unknown key' : `unknown key; known here: ${known.join(', ')}`;
 }

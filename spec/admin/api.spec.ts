@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { readTokens, tokenIn } from '../../lib/admin/tokens.js';
 import { parseConfig } from '../../lib/config/parse.js';
 import { Endpoint } from '../../lib/endpoint/endpoint.js';
+import { fileNameIn } from '../../lib/mime/file-name.js';
 import { type Node, startNode } from '../../lib/node/node.js';
 import { events } from '../../lib/ops/events.js';
 import { makeVerifier } from '../../lib/sasl/verifier.js';
@@ -90,6 +91,16 @@ describe('admin/api', function () {
     expect((await ask('shop', 'POST', '/send', { to: FRED, text: 'for later', hold: true })).status).to.equal(200);
     expect((await ask('auditor', 'GET', '/held')).body).to.include({ data: 1, endpoints: 1 });
     expect((await ask('shop', 'POST', '/send', { to: 'ghost@example.com', text: '?' })).status).to.equal(404);
+  });
+
+  it('keeps the letters of a file name, whatever they are', async () => {
+    const names: (string | undefined)[] = [];
+    wilma.receive(({ content }) => {
+      names.push(content.kind === 'part' ? fileNameIn(content.headers.get('Content-Disposition')) : undefined);
+    });
+    const name = 'Größe "é" ☃.txt';
+    expect(await ask('shop', 'POST', '/send', { to: WILMA, text: 'x', name })).to.include({ status: 200 });
+    expect(names).to.deep.equal([name]);
   });
 
   /** Reads server-sent events until the signal is aborted. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { CommandError, EXIT } from '../../bin/support/exit.js';
-import { hintFor, isUnknownCa } from '../../bin/support/hints.js';
+import { hintFor, isUnknownCa, probeHint } from '../../bin/support/hints.js';
 import { attachRefused } from '../../lib/endpoint/connection.js';
 import { ERROR_CODES, LocalError, RefusedError, RemoteProtocolError, TransportError } from '../../lib/errors.js';
 import { unacceptableTls } from '../../lib/transport/tls/secured-stream.js';
@@ -45,6 +45,14 @@ describe('the hints of commands', () => {
     expect(hintFor(new TransportError('CONNECTION_LOST', 'lost', { fields: { sent: false } }))).to.contain(
       'again later',
     );
+  });
+
+  it('do not offer to hold a probe', () => {
+    expect(hintFor(new RefusedError('REFUSED', { code: 450, text: 'not attached' }))).to.contain('send --hold');
+    expect(probeHint({ code: 450 }))
+      .to.contain('attached')
+      .and.not.contain('--hold');
+    expect(probeHint({ code: 550 })).to.contain('Check the address');
   });
 
   it('exist for every refusal by a relay or service', () => {

@@ -231,6 +231,11 @@ describe('config/parse', () => {
     ['a URL for a domain', { ...MINIMAL, domains: ['http://x'] }, 'domains[0]: "http://x" is not a domain name'],
     ['an unknown key', { ...MINIMAL, lissten: [] }, 'lissten: unknown key; did you mean "listen"?'],
     [
+      'what commands call the CA',
+      { ...MINIMAL, tls: { certificate: 'x', key: 'x', ca: 'x' } },
+      'tls.ca: unknown key; did you mean "authority"?',
+    ],
+    [
       'a limit without its unit',
       { ...MINIMAL, limits: { session: { greetingTimeout: 1 } } },
       'limits.session.greetingTimeout: unknown key; did you mean "greetingTimeoutMs"?',
