@@ -5,6 +5,21 @@
 /** Who looks every second, and has not for so long, could not: perhaps the holder of a lease could not renew it either. */
 const LONGEST_GAP_MS = 2500;
 
+/** Share of a lease that its holder relies on: clocks of machines do not run at exactly the same rate. */
+const RELIED = 0.9;
+/** How much longer than a lease it is watched before it is taken over. */
+const WATCHED = 1.1;
+
+/** For how long the holder of a lease relies on it, milliseconds from before it was asked for. */
+export function reliedMs(leaseMs: number): number {
+  return leaseMs * RELIED;
+}
+
+/** For how long a lease must not have been renewed before another takes it over, milliseconds. */
+export function watchedMs(leaseMs: number): number {
+  return leaseMs * WATCHED;
+}
+
 interface Seen {
   readonly state: string;
   readonly at: number;

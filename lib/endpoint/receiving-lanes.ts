@@ -99,7 +99,9 @@ export class ReceivingLanes {
     try {
       for (const attach of attaches) await this.#options.requests.ask(lane, attach);
     } catch (error) {
-      this.#refused = error instanceof RefusedError;
+      // 4xx may pass, as a rate that was exceeded.
+      this.#refused = error instanceof RefusedError && error.reply.code >= 500;
+      this.#watch.refused(REFUSED_MS);
       this.#lanes.delete(lane);
       if (lane.open) lane.close(200, 'no longer needed');
     }

@@ -11,7 +11,7 @@ import { randomUUID } from 'node:crypto';
 import { type ControlChannel, type ControlMessage, ControlProfile, introduce, type Pulse } from '../cluster/control.js';
 import { NodeSessions, type NodeTransport } from '../cluster/node-socket.js';
 import { NodeTls, readNodeCertificate } from '../cluster/node-tls.js';
-import { ObservedLeases } from '../cluster/observed.js';
+import { ObservedLeases, reliedMs, watchedMs } from '../cluster/observed.js';
 import { SharedLoginThrottle } from '../cluster/shared-login-throttle.js';
 import { CENTER, type CenterTransports, WorkerCluster } from '../cluster/worker-cluster.js';
 import type { ClusterConfig, NodeConfig, PostgresConfig } from '../config/schema.js';
@@ -20,21 +20,17 @@ import { events } from '../ops/events.js';
 import type { NodeStatus } from '../ops/status.js';
 import type { Cluster } from '../relay/cluster.js';
 import type { DeliveryTarget } from '../relay/target.js';
-import { type CenterLease, type ClusterRows, Membership, type NodeEntry } from '../store/postgres/membership.js';
+import { type CenterLease, type ClusterRows, Membership } from '../store/postgres/membership.js';
 import { systemClock } from '../transport/clock.js';
 import { within } from '../transport/deadline.js';
 import { ProfileTable } from '../transport/profile.js';
-import { ClusterCenter } from './cluster-center.js';
+import { CenterLeaseKeeper } from './center-lease.js';
 import type { ClusterParts, NodeRole, RoleNode, WorkerRole } from './role.js';
 
 /** How often leases are renewed, and the center sends its beat. */
 const STEP_MS = 1000;
 /** Between the loss of a session with the center and the next attempt. */
 const AGAIN_MS = 200;
-/** Share of a lease that its holder relies on: clocks of machines do not run at exactly the same rate. */
-const RELIED = 0.9;
-/** How much longer than a lease it is watched before it is taken over. */
-const WATCHED = 1.1;
 /** How long the start of a node may take until there is a center. */
 const START_MS = 60_000;
 const CLOSE_MS = 200;
@@ -73,7 +69,6 @@ export class ClusterMember implements WorkerRole {
   readonly #cluster: ClusterConfig;
   readonly #store: PostgresConfig;
   readonly #tls: NodeTls;
-  readonly #make: Make<RoleNode>;
   /** Where other nodes reach this one. */
   readonly #path: string;
   /** Where it reaches itself: not by the network, which may be down. */
@@ -99,15 +94,7 @@ export class ClusterMember implements WorkerRole {
   #pledgedUntil = 0;
   /** When it last had a session with the center that it follows. */
   #contactAt = performance.now();
-  #candidate: string | undefined;
-  #center: ClusterCenter | undefined;
-  #centerUntil = 0;
-  /** When the lease of the center was renewed last, from before it was asked for. */
-  #keptAt = 0;
-  /** Nodes other than this that could take the place of this center at once. */
-  #rivals: ReadonlySet<string> = new Set();
-  #ending: Promise<void> | undefined;
-  #evictFrom = 0;
+  readonly #centerLease: CenterLeaseKeeper;
   #failing: string | undefined;
   #stepping: Promise<void> | undefined;
   #again = false;
@@ -128,10 +115,16 @@ export class ClusterMember implements WorkerRole {
     this.#cluster = cluster;
     this.#store = store;
     this.#tls = tls;
-    this.#make = make;
     const { host, port, address = host } = cluster;
     this.#path = pathOf(address, port);
     this.#local = pathOf(EVERYWHERE[host] ?? host, port);
+    this.#centerLease = new CenterLeaseKeeper({
+      ...{ cluster, tls, make, path: this.#local, observed: this.#observed },
+      config: () => this.#config,
+      pledgedUntil: () => this.#pledgedUntil,
+      changed: () => this.#soon(0),
+      failed: (error) => this.#failed(error),
+    });
     this.throttle = new SharedLoginThrottle(config.limits.authentication, (note) =>
       this.#joined?.control?.tell({ type: 'login', note }),
     );
@@ -201,7 +194,7 @@ export class ClusterMember implements WorkerRole {
     this.#silence = systemClock.ticking(() => this.#tick());
     this.#soon(0);
     if (await within(START_MS, begun)) return;
-    const why = this.#failing ?? `waiting for ${this.#center?.nodes.awaited.join(', ') || 'the center'}`;
+    const why = this.#failing ?? `waiting for ${this.#centerLease.center?.nodes.awaited.join(', ') || 'the center'}`;
     throw new LocalError('STORE_FAILED', `cluster: there is no center after ${START_MS / 1000} s: ${why}`);
   }
 
@@ -214,12 +207,12 @@ export class ClusterMember implements WorkerRole {
   async reloaded(config: NodeConfig): Promise<void> {
     this.#tls.replace(await readNodeCertificate(this.#cluster, config.tls));
     this.#config = config;
-    await this.#center?.reload(config);
+    await this.#centerLease.center?.reload(config);
   }
 
   /** Messages are held, and services provided, by the center. */
   async combined(own: NodeStatus): Promise<NodeStatus> {
-    const facts = await this.#center?.facts();
+    const facts = await this.#centerLease.center?.facts();
     return facts === undefined ? own : { ...own, held: facts.held, presence: facts.presence };
   }
 
@@ -231,32 +224,23 @@ export class ClusterMember implements WorkerRole {
   }
 
   get #watchedMs(): number {
-    return this.#cluster.leaseMs * WATCHED;
+    return watchedMs(this.#cluster.leaseMs);
   }
 
   get #reliedMs(): number {
-    return this.#cluster.leaseMs * RELIED;
+    return reliedMs(this.#cluster.leaseMs);
   }
 
   #tick(): void {
     const now = performance.now();
     if (!this.#fenced && now > Math.max(this.#leaseUntil, this.#goOnUntil)) this.#fence('its lease has run out');
-    const center = this.#center;
-    if (center !== undefined && now > Math.max(this.#centerUntil, this.#pledged(center))) {
-      this.#stepDown('its lease has run out');
-    }
+    this.#centerLease.tick(now);
     const joined = this.#joined;
     if (joined?.control !== undefined && now - joined.heardAt > this.#cluster.leaseMs) this.#lost();
     if (now - this.#beatAt < STEP_MS) return;
     this.#beatAt = now;
-    this.#center?.nodes.beat(this.#pledged(this.#center));
+    this.#centerLease.beat();
     this.#soon(0);
-  }
-
-  /** Until when no node takes the place of this center, whatever the database says. */
-  #pledged(center: ClusterCenter): number {
-    const outage = this.#keptAt + this.#cluster.outageMs * RELIED;
-    return Math.min(center.nodes.pledgedUntil(this.#rivals), outage);
   }
 
   #soon(ms: number): void {
@@ -348,14 +332,9 @@ export class ClusterMember implements WorkerRole {
 
   async #govern(membership: Membership, rows: ClusterRows): Promise<void> {
     const { lease } = rows;
-    if (this.#center !== undefined) {
-      if (lease?.token !== this.#center.token) this.#stepDown('another node has taken over');
-      else {
-        await this.#keep(membership, this.#center);
-        await this.#bury(membership, this.#center, rows.nodes);
-      }
-    } else if (this.#isOver(lease)) {
-      if (!this.#fenced && this.#ending === undefined) await this.#take(membership, rows);
+    if (this.#centerLease.center !== undefined) await this.#centerLease.keep(membership, rows);
+    else if (this.#centerLease.isOver(lease)) {
+      if (!this.#fenced) await this.#centerLease.take(membership, rows);
       return;
     }
     if (lease === undefined || lease.released || this.#fenced) return;
@@ -367,10 +346,6 @@ export class ClusterMember implements WorkerRole {
     else if (now - this.#contactAt > 2 * this.#watchedMs && this.#joinedCluster.claimed > 0) {
       this.#fence('it has not reached the center for too long');
     }
-  }
-
-  #isOver(lease: CenterLease | undefined): boolean {
-    return lease === undefined || lease.released || this.#observed.idleMs(CENTER) >= this.#watchedMs;
   }
 
   #follow({ epoch }: CenterLease, path: string): void {
@@ -455,7 +430,7 @@ export class ClusterMember implements WorkerRole {
     joined.answeredAt = now;
     joined.heardAt = now;
     const { lease } = this.#rows ?? {};
-    const pledge = lease?.epoch === joined.epoch && !this.#isOver(lease);
+    const pledge = lease?.epoch === joined.epoch && !this.#centerLease.isOver(lease);
     if (pledge) this.#pledgedUntil = now + this.#cluster.leaseMs;
     return { pledge };
   }
@@ -472,114 +447,15 @@ export class ClusterMember implements WorkerRole {
     this.#sessions?.cut((identity) => identity?.account === CENTER);
   }
 
-  // ---- this node as the center
-
-  async #take(membership: Membership, { lease, nodes }: ClusterRows): Promise<void> {
-    const { node, leaseMs, outageMs } = this.#cluster;
-    const { members = [] } = lease ?? {};
-    const idle = this.#observed.idleMs(CENTER);
-    // Those that are not among them have pledged nothing, so they wait for as long as a center may go on without the database.
-    if (members.length > 0 && !members.includes(node) && idle < outageMs + leaseMs) return;
-    const began = performance.now();
-    if (lease?.released !== true && began < this.#pledgedUntil) return;
-    this.#candidate ??= randomUUID();
-    const token = this.#candidate;
-    const epoch = await membership.take(node, token, lease);
-    if (epoch === undefined) return;
-    this.#candidate = undefined;
-    this.#centerUntil = began + this.#reliedMs;
-    this.#keptAt = began;
-    // What an earlier center has promised to nodes that do not reach the database is over then.
-    this.#evictFrom = this.#pledgedUntil;
-    this.#rivals = new Set(members.filter((name) => name !== node));
-    const awaited = nodes.flatMap(({ name, incarnation }) => (incarnation === null ? [] : [name]));
-    const center = new ClusterCenter({
-      ...{ epoch, token, pledgeMs: this.#reliedMs, tls: this.#tls },
-      awaited: new Set([...awaited, node]),
-      beside: { name: node, path: this.#local },
-      listed: [...members, node],
-      unlisted: () => this.#soon(0),
-      gathered: () => events.node.publish({ state: 'center of the cluster', node, epoch }),
-    });
-    this.#center = center;
-    center.start(this.#config, this.#make).then(
-      () => this.#soon(0),
-      (error: unknown) => {
-        this.#failed(error);
-        if (this.#center === center) this.#stepDown('it could not start');
-      },
-    );
-    this.#soon(0);
-  }
-
-  async #keep(membership: Membership, center: ClusterCenter): Promise<void> {
-    const { node } = this.#cluster;
-    const present = center.nodes.present.map(({ name }) => name);
-    const members = new Set([node, ...present, ...center.nodes.awaited]);
-    const rivals = new Set([...members].filter((name) => name !== node));
-    // Whichever of the two lists the database has.
-    this.#rivals = new Set([...this.#rivals, ...rivals]);
-    const began = performance.now();
-    if (!(await membership.keep(center.token, [...members].sort()))) {
-      if (this.#center === center) this.#stepDown('another node has taken over');
-      return;
-    }
-    if (this.#center !== center) return;
-    this.#rivals = rivals;
-    center.nodes.list(members);
-    this.#keptAt = began;
-    this.#centerUntil = began + this.#reliedMs;
-  }
-
-  /** Nodes that are out of reach and have not renewed their lease have no endpoints any longer, and neither have those that left. */
-  async #bury(membership: Membership, center: ClusterCenter, rows: readonly NodeEntry[]): Promise<void> {
-    const { nodes } = center;
-    const now = performance.now();
-    if (now < this.#evictFrom) return;
-    const known = new Map(nodes.present.map((one) => [one.name, one]));
-    for (const name of new Set([...known.keys(), ...nodes.awaited])) {
-      const row = rows.find((one) => one.name === name);
-      const one = known.get(name);
-      if (one?.reached === true || now < nodes.reliesUntil(name)) continue;
-      const left = row === undefined || row.incarnation === null;
-      const other = one !== undefined && row?.incarnation !== one.incarnation;
-      const idle = this.#observed.idleMs(`node ${name}`) >= this.#watchedMs;
-      if (left || other || (idle && (await membership.evict(row)))) {
-        if (this.#center !== center) return;
-        events.node.publish({ state: 'node of the cluster gone', node: name });
-        nodes.dead(name);
-      }
-    }
-  }
-
-  #stepDown(why: string): void {
-    const center = this.#center;
-    if (center === undefined) return;
-    const { node } = this.#cluster;
-    events.node.publish({ state: 'no longer the center of the cluster', node, epoch: center.epoch, why });
-    this.#center = undefined;
-    const ending = center
-      .stop()
-      .catch((error: unknown) => this.#failed(error))
-      .finally(() => {
-        if (this.#ending === ending) this.#ending = undefined;
-        this.#soon(0);
-      });
-    this.#ending = ending;
-  }
-
   async #end(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#silence?.();
     this.#cancel?.();
     await this.#stepping;
-    const [center, membership] = [this.#center, this.#membership];
-    this.#center = undefined;
+    const membership = this.#membership;
     try {
-      await center?.stop();
-      await this.#ending;
-      if (center !== undefined) await membership?.release(center.token, [...this.#rivals]);
+      await this.#centerLease.end(membership);
       await membership?.leave(this.#cluster.node, this.#incarnation);
     } catch (error) {
       // The leases run out by themselves.
