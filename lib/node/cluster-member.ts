@@ -24,7 +24,7 @@ import { type CenterLease, type ClusterRows, Membership } from '../store/postgre
 import { systemClock } from '../transport/clock.js';
 import { within } from '../transport/deadline.js';
 import { ProfileTable } from '../transport/profile.js';
-import { CenterLeaseKeeper } from './center-lease.js';
+import { CenterLeaseKeeper } from './cluster-center-lease.js';
 import type { ClusterParts, NodeRole, RoleNode, WorkerRole } from './role.js';
 
 /** How often leases are renewed, and the center sends its beat. */
